@@ -1,0 +1,82 @@
+"""Writing files so that nothing is ever left half written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from .errors import InputError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` for writing; rename it to `path` when the block ends without an error.
+
+    On any error, Ctrl-C included, the temporary file is removed and `path` is what it was before.
+
+    Raises:
+        InputError: the folder does not exist or cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}; choose another place with -o, or free some space"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    with atomic_write(path) as stream:
+        stream.write((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def make_folder(path: Path) -> Path:
+    """Create `path` and its parents where missing, and return it.
+
+    Raises:
+        InputError: it cannot be created, or is a file.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot create the folder {path}: {error.strerror or error}; choose another with -o") from error
+    return path
+
+
+def require_file(path: Path, what: str) -> Path:
+    """Return `path` if it is a readable, non-empty file.
+
+    Raises:
+        InputError: naming `what` was expected there.
+    """
+    if not path.exists():
+        raise InputError(f"no such file: {path} ({what}); check the path")
+    if not path.is_file():
+        raise InputError(f"{path} is not a file ({what} expected); give the file itself")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"cannot read {path} ({what}): permission denied; check its access rights")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty ({what} expected); it may be a broken download, fetch it again")
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
