@@ -1,0 +1,79 @@
+"""What every family hands over: a model's metadata, and its forward pass written in the vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import onnx_graphsurgeon as gs
+
+from ..errors import ModelError
+from ..weights import Array
+from .heads import ModelMeta, input_spec, raw_outputs
+from .onnx_ops import OnnxOps
+from .ops import Ops, Tensor
+
+Forward = Callable[[Ops, Tensor], Mapping[str, Tensor]]
+"""Input [B, C, H, W] -> the raw heads by name (`heads.raw_outputs`)."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model that was read but not yet turned into anything.
+
+    Attributes:
+        meta: what it is.
+        forward: computes its raw heads.
+        notes: what the user should know about this conversion, a sentence each.
+        layers: what it is made of, a row a layer, for `inspect`.
+    """
+
+    meta: ModelMeta
+    forward: Forward
+    notes: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+
+
+def to_graph(network: Network, batch: int | None, opset: int) -> tuple[gs.Graph, ModelMeta]:
+    """The network as a graph that ends in its raw heads, and its metadata with this batch size (None: symbolic).
+
+    Raises:
+        ModelError: the family did not produce the heads of its task.
+    """
+    meta = replace(network.meta, batch=batch)
+    ops = OnnxOps(input_spec(meta), opset)
+    heads = network.forward(ops, ops.input)
+    names = tuple(spec.name for spec in raw_outputs(meta))
+    if tuple(heads) != names:
+        raise ModelError(
+            f"the {meta.family} family produced {list(heads)} instead of {list(names)} for a {meta.task} model"
+        )
+    return ops.finish(heads), meta
+
+
+def torch_runner(network: Network, device: str = "cpu") -> Callable[[Array], dict[str, Array]]:
+    """The network as a function images [B, C, H, W] -> raw heads, computed with torch.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+    torch_ops = _torch_ops()
+    ops = torch_ops.TorchOps(device)
+
+    def run(images: Array) -> dict[str, Array]:
+        with torch_ops.torch.inference_mode():
+            heads = network.forward(ops, ops.begin(images))
+            return {name: tensor.cpu().numpy() for name, tensor in heads.items()}
+
+    return run
+
+
+def _torch_ops() -> Any:
+    from ..errors import MissingDependencyError
+
+    try:
+        from . import torch_ops
+    except ImportError as error:
+        raise MissingDependencyError("the torch backend needs PyTorch: pip install 'trtzoo[torch]'") from error
+    return torch_ops
