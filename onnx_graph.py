@@ -51,7 +51,7 @@ class LazyWeight(LazyValues):  # type: ignore[misc]
 
 def constant(name: str, values: Weight | Array) -> gs.Constant:
     """A graph constant of an array, or of a weight that stays lazy."""
-    return gs.Constant(name, LazyWeight(values) if isinstance(values, Weight) else np.ascontiguousarray(values))
+    return gs.Constant(name, LazyWeight(values) if isinstance(values, Weight) else np.asarray(values, order="C"))
 
 
 def weight_of(tensor: gs.Constant) -> Weight:

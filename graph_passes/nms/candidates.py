@@ -1,0 +1,73 @@
+"""Which (anchor, class) pairs enter the suppression: the M best, in order.
+
+    scores [B, A, C] -> best class an anchor -> TopK(M)                                  single-label
+    scores [B, A, C] -> max an anchor -> TopK(M) -> sort -> gather -> TopK(M) of M x C    multi-label
+
+The second form is exact, ties included, and never sorts all A x C scores: a pair among the M best belongs to an anchor
+whose maximum is among the M best maxima, because each better anchor has a pair of its own in front of it. The anchors
+are put back into ascending order first, so that equal scores resolve to the lower anchor, then to the lower class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..emitter import Emitter, Tensor
+from .heads import Heads
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """N <= M candidates an image, in descending order of score.
+
+    Attributes:
+        scores: float32 [B, N].
+        anchors: int64 [B, N].
+        classes: int64 [B, N].
+    """
+
+    scores: Tensor
+    anchors: Tensor
+    classes: Tensor
+
+
+def best_candidates(emit: Emitter, heads: Heads, count: int, multi_label: bool) -> Candidates:
+    """The `count` best pairs, whatever their score; equal scores by lower anchor, then lower class."""
+    if multi_label and heads.classes > 1:
+        return _best_pairs(emit, heads, count)
+    return _best_anchors(emit, heads, count)
+
+
+def _best_anchors(emit: Emitter, heads: Heads, count: int) -> Candidates:
+    """Each anchor with its best class."""
+    scores, anchors = emit.topk(_maxima(emit, heads), min(count, heads.anchors), name="candidates")
+    if heads.classes == 1:
+        return Candidates(scores, anchors, emit.binary("Sub", anchors, anchors, "classes"))
+    return Candidates(scores, anchors, emit.argmax(emit.gather_rows(heads.scores, anchors), 2, "classes"))
+
+
+def _best_pairs(emit: Emitter, heads: Heads, count: int) -> Candidates:
+    """Every class of every anchor."""
+    rows = _ascending(emit, emit.topk(_maxima(emit, heads), min(count, heads.anchors), name="best_anchors")[1])
+    pairs = rows.shape[1] * heads.classes
+    flat = emit.reshape(emit.gather_rows(heads.scores, rows), [pairs])
+    scores, position = emit.topk(flat, min(count, pairs), name="candidates")
+    classes = np.array(heads.classes, np.int64)
+    row = emit.binary("Div", position, classes, "row")
+    anchors = emit.gather_elements(rows, row, "anchors")
+    return Candidates(scores, anchors, emit.binary("Sub", position, emit.binary("Mul", row, classes), "classes"))
+
+
+def _maxima(emit: Emitter, heads: Heads) -> Tensor:
+    """The best score of each anchor, [B, A]."""
+    if heads.classes == 1:
+        return emit.squeeze(heads.scores, 2, "maxima")
+    return emit.reduce("ReduceMax", heads.scores, 2, keep=False, name="maxima")
+
+
+def _ascending(emit: Emitter, indices: Tensor) -> Tensor:
+    """Sort indices [B, N]; as float32, which every TopK takes and which is exact up to 2^24 anchors."""
+    floats = emit.cast(indices, np.float32)
+    return emit.cast(emit.topk(floats, indices.shape[1], largest=False, name="ascending")[0], np.int64)

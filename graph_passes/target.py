@@ -1,0 +1,81 @@
+"""What a graph is made for: a TensorRT version, TensorRT-RTX, ONNX Runtime or a DeepStream version."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..errors import InputError, UnsupportedError
+
+DEEPSTREAM_TENSORRT = {
+    (6, 2): (8, 5), (6, 3): (8, 5), (6, 4): (8, 6), (7, 0): (8, 6), (7, 1): (10, 3),
+    (8, 0): (10, 9), (9, 0): (10, 14), (9, 1): (10, 16), (9, 2): (10, 16),
+}  # fmt: skip
+"""TensorRT of each DeepStream release on x86 (release notes and README); on Jetson a minor version may differ."""
+
+DEFAULT_TENSORRT = (10, 0)
+KINDS = ("tensorrt", "tensorrt-rtx", "onnxruntime", "deepstream")
+_PATTERN = re.compile(r"(tensorrt-rtx|tensorrt|onnxruntime|deepstream)(?::(\d+)(?:\.(\d+))?(?:\.\d+)*)?")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a graph will run.
+
+    Attributes:
+        kind: one of `KINDS`.
+        version: major, minor as the user gave them, None when left out.
+    """
+
+    kind: str
+    version: tuple[int, int] | None = None
+
+    @property
+    def tensorrt(self) -> tuple[int, int] | None:
+        """The TensorRT version behind the target; None for TensorRT-RTX and ONNX Runtime."""
+        if self.kind == "tensorrt":
+            return self.version or DEFAULT_TENSORRT
+        if self.kind == "deepstream":
+            return DEEPSTREAM_TENSORRT[self.version] if self.version else max(DEEPSTREAM_TENSORRT.values())
+        return None
+
+    def __str__(self) -> str:
+        """The target as the user would write it."""
+        return self.kind + (":{}.{}".format(*self.version) if self.version else "")
+
+
+def parse_target(text: str) -> Target:
+    """Read `tensorrt:10.3`, `tensorrt:11`, `tensorrt-rtx`, `onnxruntime`, `deepstream:7.1`, ...
+
+    A DeepStream release that is newer than those known counts as the newest known one.
+
+    Raises:
+        InputError: not of this form.
+        UnsupportedError: a TensorRT older than 8.0, or a DeepStream older than 6.2.
+    """
+    match = _PATTERN.fullmatch(text.strip().lower())
+    if not match:
+        raise InputError(
+            f"--target {text!r} is not known; write tensorrt:10.3, tensorrt:11, tensorrt-rtx, onnxruntime or "
+            "deepstream:7.1"
+        )
+    kind, major, minor = match.groups()
+    version = (int(major), int(minor or 0)) if major else None
+    if version and kind == "tensorrt" and version < (8, 0):
+        raise UnsupportedError(
+            f"--target {text}: TensorRT older than 8.0 is not supported; choose tensorrt:8.5 or later"
+        )
+    if version and kind == "deepstream":
+        version = _known_deepstream(version, text)
+    return Target(kind, version)
+
+
+def _known_deepstream(version: tuple[int, int], text: str) -> tuple[int, int]:
+    """The latest known release that is not newer."""
+    known = [release for release in DEEPSTREAM_TENSORRT if release <= version]
+    if not known:
+        oldest = ".".join(map(str, min(DEEPSTREAM_TENSORRT)))
+        raise UnsupportedError(
+            f"--target {text}: DeepStream older than {oldest} is not supported; name the TensorRT instead"
+        )
+    return max(known)
