@@ -51,7 +51,9 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot create the folder {path}: {error.strerror or error}; choose another with -o") from error
+        raise InputError(
+            f"cannot create the folder {path}: {error.strerror or error}; choose another with -o"
+        ) from error
     return path
 
 
@@ -79,4 +81,3 @@ def sha256_of(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-

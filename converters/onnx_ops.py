@@ -19,7 +19,8 @@ OPSETS = range(14, 21)
 
 _UNARY = {
     "relu": "Relu", "leaky_relu": "LeakyRelu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "Softplus", "exp": "Exp",
-    "log": "Log", "sqrt": "Sqrt", "abs": "Abs", "neg": "Neg", "sin": "Sin", "cos": "Cos", "elu": "Elu", "selu": "Selu",
+    "log": "Log", "sqrt": "Sqrt", "abs": "Abs", "neg": "Neg", "sin": "Sin", "cos": "Cos",
+    "floor": "Floor", "elu": "Elu", "selu": "Selu",
     "hard_swish": "HardSwish", "hard_sigmoid": "HardSigmoid", "erf": "Erf",
 }  # fmt: skip
 _FIXED_ATTRIBUTES = {"hard_sigmoid": {"alpha": 1 / 6, "beta": 0.5}}

@@ -15,7 +15,8 @@ from .ops import Conv, Operand, Ops, Pads, Tensor
 _UNARY: dict[str, Callable[..., Any]] = {
     "relu": F.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": lambda x: F.softplus(x, threshold=30),
     "exp": torch.exp, "log": torch.log, "sqrt": torch.sqrt, "abs": torch.abs, "neg": torch.neg, "sin": torch.sin,
-    "cos": torch.cos, "selu": F.selu, "hard_swish": F.hardswish, "hard_sigmoid": F.hardsigmoid, "erf": torch.erf,
+    "cos": torch.cos,
+    "floor": torch.floor, "selu": F.selu, "hard_swish": F.hardswish, "hard_sigmoid": F.hardsigmoid, "erf": torch.erf,
     "leaky_relu": lambda x, alpha: F.leaky_relu(x, alpha), "elu": lambda x, alpha=1.0: F.elu(x, alpha),
     "clip": lambda x, low, high: torch.clamp(x, low, high),
 }  # fmt: skip

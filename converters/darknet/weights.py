@@ -1,0 +1,111 @@
+"""DarkNet's `.weights` file: a header, then every layer's float32 arrays in the order of the cfg."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import ModelError
+from ...files import require_file
+from ...weights import Array, Weight
+from .plan import Layer
+
+_ITEM = 4
+
+
+@dataclass(frozen=True)
+class Header:
+    """Version of the DarkNet that wrote the file, pictures seen in training, and the header's size in bytes."""
+
+    version: tuple[int, int, int]
+    seen: int
+    size: int
+
+
+def read_header(path: Path) -> Header:
+    """Read the header: `seen` takes 8 bytes from version 0.2 on, 4 before (AlexeyAB/darknet, src/parser.c, load_weights_upto).
+
+    Raises:
+        InputError: missing or empty.
+        ModelError: too short for a header.
+    """
+    require_file(path, "DarkNet weights")
+    with path.open("rb") as stream:
+        data = stream.read(20)
+    if len(data) < 16:
+        raise ModelError(
+            f"{path} has {len(data)} bytes, less than the header of a DarkNet weights file; fetch it again"
+        )
+    major, minor, revision = struct.unpack_from("<3i", data)
+    long = major * 10 + minor >= 2 and major < 1000 and minor < 1000
+    if long and len(data) < 20:
+        raise ModelError(f"{path} ends within its header; fetch it again")
+    seen = struct.unpack_from("<q" if long else "<i", data, 12)[0]
+    return Header((major, minor, revision), seen, 20 if long else 16)
+
+
+def open_weights(path: Path, layers: Sequence[Layer]) -> dict[int, dict[str, Weight]]:
+    """The arrays of every layer that has some, by layer number and name; each is read when it is asked for.
+
+    Raises:
+        InputError: missing or empty.
+        ModelError: the file does not hold exactly what the layers need, or holds what cannot be theirs.
+    """
+    header = read_header(path)
+    _check_length(path, header, layers)
+    offset, weights = header.size, {}
+    for layer in layers:
+        arrays = {}
+        for name, shape in layer.weights.items():
+            arrays[name] = _weight(path, offset, shape)
+            offset += math.prod(shape) * _ITEM
+        if arrays:
+            weights[layer.index] = arrays
+    _check_variances(path, layers, weights)
+    return weights
+
+
+def _weight(path: Path, offset: int, shape: tuple[int, ...]) -> Weight:
+    def load() -> Array:
+        return np.fromfile(path, "<f4", count=math.prod(shape), offset=offset).reshape(shape)
+
+    return Weight(shape, np.dtype(np.float32), load)
+
+
+def _check_length(path: Path, header: Header, layers: Sequence[Layer]) -> None:
+    have = path.stat().st_size - header.size
+    need = sum(layer.weight_count for layer in layers) * _ITEM
+    if have == need:
+        return
+    numbers = (
+        f"it holds {have / _ITEM:,.10g} numbers after its {header.size}-byte header, the cfg needs {need // _ITEM:,}"
+    )
+    advice = (
+        "the cfg and the weights do not belong together, or classes=, filters= or anchors were changed after training"
+    )
+    if have > need:
+        raise ModelError(f"{path} is {(have - need) / _ITEM:,.10g} numbers too long: {numbers}; {advice}")
+    position = 0
+    for layer in layers:
+        position += layer.weight_count * _ITEM
+        if position > have:
+            short = f"the file ends within layer {layer.index} ({layer.section.where()})"
+            raise ModelError(f"{path} is {(need - have) / _ITEM:,.10g} numbers too short: {short}; {numbers}; {advice}")
+
+
+def _check_variances(path: Path, layers: Sequence[Layer], weights: dict[int, dict[str, Weight]]) -> None:
+    """Variances are never negative: a file of the right length whose layers lie elsewhere is found out by that."""
+    for layer in layers:
+        arrays = weights.get(layer.index, {})
+        if "variance" in arrays:
+            values = arrays["variance"].load()
+            if not np.all(np.isfinite(values)) or np.any(values < 0):
+                raise ModelError(
+                    f"{path}: the batch-normalisation variances of layer {layer.index} ({layer.section.where()}) are negative or "
+                    f"not finite, so these are the weights of another cfg, or damaged"
+                )
