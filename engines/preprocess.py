@@ -1,0 +1,119 @@
+"""Pictures become the network's input, as the model's metadata says, and network pixels become picture pixels again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..converters.heads import ModelMeta
+from ..weights import Array
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the picture lies in the network's input: network = picture * scale + offset.
+
+    Attributes:
+        size: height, width of the picture in pixels.
+        scale: horizontal, vertical.
+        offset: horizontal, vertical, in network-input pixels.
+    """
+
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    offset: tuple[float, float]
+
+    def to_picture(self, points: Array) -> Array:
+        """Points [..., 2] x, y in network-input pixels as picture pixels."""
+        moved: Array = (points - np.float32(self.offset)) / np.float32(self.scale)
+        return moved
+
+    def clip(self, boxes: Array) -> Array:
+        """Boxes [N, 4] cut off at the edges of the picture."""
+        height, width = self.size
+        return np.clip(boxes, 0, np.float32([width, height, width, height]))
+
+
+def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
+    """Turn a picture into one image of the network's input.
+
+    Args:
+        picture: uint8 [H, W, 3], blue, green, red, as OpenCV reads it.
+        meta: of the model.
+
+    Returns:
+        float32 [C, H, W], 0..1, and where the picture lies in it.
+    """
+    import cv2
+
+    settings = meta.preprocess
+    if settings.colour == "gray":
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)[..., None]
+    elif settings.colour == "rgb":
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    canvas, placement = _RESIZE[settings.resize](picture, meta)
+    return np.ascontiguousarray(canvas.transpose(2, 0, 1)), placement
+
+
+def _stretch(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
+    height, width = meta.imgsz
+    scale = width / picture.shape[1], height / picture.shape[0]
+    return _unit(_resize(picture, height, width)), Placement(picture.shape[:2], scale, (0.0, 0.0))
+
+
+def _letterbox(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
+    """Keep the aspect, centre, pad; rounding as YOLOv5 and Ultralytics do it, or (DarkNet) always down."""
+    (height, width), (rows, columns) = picture.shape[:2], meta.imgsz
+    ratio = min(rows / height, columns / width)
+    if meta.family == "darknet":
+        new_height, new_width = max(1, int(height * ratio + 1e-6)), max(1, int(width * ratio + 1e-6))
+        top, left = (rows - new_height) // 2, (columns - new_width) // 2
+    else:
+        new_height, new_width = max(1, round(height * ratio)), max(1, round(width * ratio))
+        top, left = round((rows - new_height) / 2 - 0.1), round((columns - new_width) / 2 - 0.1)
+    canvas = np.full((rows, columns, picture.shape[2]), meta.preprocess.pad, np.float32)
+    canvas[top : top + new_height, left : left + new_width] = _unit(_resize(picture, new_height, new_width))
+    scale = new_width / width, new_height / height
+    return canvas, Placement((height, width), scale, (float(left), float(top)))
+
+
+def _crop(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
+    """A classifier's input: the shorter side scaled to the input's, then the centre."""
+    (height, width), (rows, columns) = picture.shape[:2], meta.imgsz
+    ratio = max(rows / height, columns / width)
+    new_height, new_width = max(rows, int(height * ratio)), max(columns, int(width * ratio))
+    top, left = round((new_height - rows) / 2), round((new_width - columns) / 2)
+    grown = _unit(_resize_antialiased(picture, new_height, new_width))
+    scale = new_width / width, new_height / height
+    return grown[top : top + rows, left : left + columns], Placement((height, width), scale, (-left, -top))
+
+
+def _resize(picture: Array, height: int, width: int) -> Array:
+    import cv2
+
+    resized: Array = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    return resized.reshape(height, width, picture.shape[2])
+
+
+def _resize_antialiased(picture: Array, height: int, width: int) -> Array:
+    """Bilinear with a support that grows with the reduction, as Pillow and torchvision resize for classifiers."""
+    rows = np.tensordot(_triangles(picture.shape[0], height), picture.astype(np.float32), (1, 0))
+    both = np.tensordot(rows, _triangles(picture.shape[1], width), (1, 1)).transpose(0, 2, 1)
+    return np.clip(np.rint(both), 0, 255)
+
+
+def _triangles(length: int, new_length: int) -> Array:
+    """Weights [new_length, length] of a triangle filter around each new pixel."""
+    step = length / new_length
+    centres = (np.arange(new_length) + 0.5) * step
+    distance = np.abs(np.arange(length) + 0.5 - centres[:, None]) / max(step, 1.0)
+    weights = np.clip(1 - distance, 0, None)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _unit(picture: Array) -> Array:
+    return picture.astype(np.float32) / np.float32(255)
+
+
+_RESIZE = {"stretch": _stretch, "letterbox": _letterbox, "crop": _crop}

@@ -1,0 +1,1 @@
+"""Running a model: one small interface, one file a runtime."""

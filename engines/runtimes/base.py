@@ -1,0 +1,38 @@
+"""The interface of every runtime."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ...converters.heads import ModelMeta
+from ...weights import Array
+
+
+class Runtime(Protocol):
+    """A loaded model. One thread may use it at a time; open one a thread to work in parallel.
+
+    Attributes:
+        name: of the runtime and where it runs, for tables and logs: "onnxruntime CPU".
+        meta: what the model is.
+    """
+
+    name: str
+    meta: ModelMeta
+
+    def infer(self, images: Array) -> dict[str, Array]:
+        """Run the network.
+
+        Args:
+            images: [B, C, H, W] in the type of the model's input (float32 0..1), B being the model's batch where that is fixed.
+
+        Returns:
+            The outputs by name, in the graph's order (`heads.raw_outputs` or `heads.end2end_outputs`).
+
+        Raises:
+            InputError: the images do not fit the input.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the model holds; it cannot be used afterwards."""
+        ...

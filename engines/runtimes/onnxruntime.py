@@ -1,0 +1,84 @@
+"""ONNX Runtime, on the CPU or a CUDA GPU."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from ...converters.heads import INPUT, ModelMeta, from_properties
+from ...errors import InputError, MissingDependencyError, UnsupportedError
+from ...weights import Array
+
+
+class OnnxRuntime:
+    """An ONNX model in an ONNX Runtime session.
+
+    Args:
+        model: a file, or a serialised model.
+        device: "cpu", or "cuda" with the number of a GPU ("cuda:0").
+        where: name for messages.
+        threads: of the CPU; 0 leaves the choice to ONNX Runtime.
+
+    Raises:
+        InputError: not a model that ONNX Runtime reads, or without trtzoo's metadata.
+        MissingDependencyError: a GPU was asked for and this ONNX Runtime has none.
+    """
+
+    def __init__(self, model: Path | bytes, device: str = "cpu", where: str = "", threads: int = 0) -> None:
+        self._where = where or str(model)
+        self._session = _session(model, device, self._where, threads)
+        self.name = f"onnxruntime {'GPU' if device != 'cpu' else 'CPU'}"
+        properties = self._session.get_modelmeta().custom_metadata_map
+        self.meta: ModelMeta = from_properties(properties, self._where)
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def infer(self, images: Array) -> dict[str, Array]:
+        """Run the network on images [B, C, H, W]; returns the outputs by name."""
+        try:
+            values = self._session.run(None, {INPUT: images})
+        except Exception as error:  # ONNX Runtime's exception classes have no public base
+            raise InputError(
+                f"{self._where} does not run on images {list(images.shape)}: {_first_line(error)}"
+            ) from error
+        return dict(zip(self._outputs, values, strict=True))
+
+    def close(self) -> None:
+        """Free the session."""
+        with contextlib.suppress(AttributeError):
+            del self._session
+
+
+def _session(model: Path | bytes, device: str, where: str, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    try:
+        source = model if isinstance(model, bytes) else str(model)
+        return onnxruntime.InferenceSession(source, options, providers=_providers(device, onnxruntime))
+    except MissingDependencyError:
+        raise
+    except Exception as error:  # as above
+        if "is not a registered function/op" in str(error) or "No Op registered" in str(error):
+            raise UnsupportedError(
+                f"{where} holds a TensorRT plugin that ONNX Runtime does not know; run `trtzoo lower` on it ({_first_line(error)})"
+            ) from error
+        raise InputError(
+            f"{where} cannot be loaded by ONNX Runtime: {_first_line(error)}; convert the model again"
+        ) from error
+
+
+def _providers(device: str, onnxruntime: Any) -> list[Any]:
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise MissingDependencyError(
+            "this ONNX Runtime cannot use a GPU; run `pip uninstall onnxruntime` and `pip install onnxruntime-gpu`, or use --device cpu"
+        )
+    return [("CUDAExecutionProvider", {"device_id": int(device.partition(":")[2] or 0)}), "CPUExecutionProvider"]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300]

@@ -1,0 +1,32 @@
+"""PyTorch: the family's own description of the network, computed eagerly; for comparing and benchmarking."""
+
+from __future__ import annotations
+
+from ...converters.heads import ModelMeta
+from ...converters.network import Network, torch_runner
+from ...weights import Array
+
+
+class TorchRuntime:
+    """A network computed with torch.
+
+    Args:
+        network: as its family read it.
+        device: "cpu" or "cuda:0".
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+
+    def __init__(self, network: Network, device: str = "cpu") -> None:
+        self.meta: ModelMeta = network.meta
+        self.name = f"torch {'GPU' if device != 'cpu' else 'CPU'}"
+        self._run = torch_runner(network, device)
+
+    def infer(self, images: Array) -> dict[str, Array]:
+        """Run the network on images [B, C, H, W]; returns the raw heads by name."""
+        return self._run(images)
+
+    def close(self) -> None:
+        """Free the weights."""
+        del self._run
