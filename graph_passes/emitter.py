@@ -159,12 +159,12 @@ class Emitter:
         """Permute the axes."""
         return self.emit("Transpose", [x], [x.shape[axis] for axis in order], x.dtype, name, perm=list(order))
 
-    def columns(self, x: Tensor, name: str | None = None) -> list[Tensor]:
-        """[B, N, c] -> c tensors [B, N, 1]."""
-        count = x.shape[-1]
-        shape = [*x.shape[:-1], 1]
+    def columns(self, x: Tensor, axis: int = 2, name: str | None = None) -> list[Tensor]:
+        """[B, N, c] -> c tensors [B, N, 1]; with axis 1, [B, c, N] -> c tensors [B, 1, N]."""
+        count = x.shape[axis]
+        shape = [*x.shape[:axis], 1, *x.shape[axis + 1 :]]
         sizes = np.ones(count, np.int64)
-        return self.emit_many("Split", [x, sizes], [shape] * count, [x.dtype] * count, name, axis=len(shape) - 1)
+        return self.emit_many("Split", [x, sizes], [shape] * count, [x.dtype] * count, name, axis=axis)
 
     def slice(self, x: Tensor, axis: int, start: int, stop: int, name: str | None = None) -> Tensor:
         """`x[start:stop]` along an axis."""
@@ -210,10 +210,8 @@ class Emitter:
         """
         scope = f"{self.scope}/{name}"
         inner = gs.Graph(opset=self.graph.opset, name=scope, import_domains=self.graph.import_domains)
-        entries = [("round", [], np.int64), ("go", [], np.bool_)]
-        heads = [
-            gs.Variable(f"{scope}/{label}", dtype=np.dtype(kind), shape=list(shape)) for label, shape, kind in entries
-        ]
+        entries: list[tuple[str, npt.DTypeLike]] = [("round", np.int64), ("go", np.bool_)]
+        heads = [gs.Variable(f"{scope}/{label}", dtype=np.dtype(kind), shape=[]) for label, kind in entries]
         values = [
             gs.Variable(f"{scope}/state{index}", dtype=x.dtype, shape=list(x.shape)) for index, x in enumerate(state)
         ]

@@ -14,7 +14,7 @@ from ..thresholds import threshold_constants
 from .assembly import assemble
 from .candidates import best_candidates
 from .heads import Heads, find_heads
-from .plain import keep_mask
+from .plain import greedy
 
 MOST = 3840
 """The longest TopK of TensorRT, so the limit of M and K."""
@@ -53,8 +53,8 @@ def add_nms(
 def _plain(emit: Emitter, heads: Heads, settings: NmsSettings) -> dict[str, Tensor]:
     thresholds = threshold_constants(emit, settings)
     candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label)
-    keep = keep_mask(emit, heads, candidates, settings, thresholds)
-    return assemble(emit, heads, candidates, keep, settings.topk_all)
+    survivors, used = greedy(emit, heads, candidates, settings, thresholds)
+    return assemble(emit, heads, survivors, used, settings.topk_all)
 
 
 def _check_settings(settings: NmsSettings) -> None:

@@ -1,4 +1,4 @@
-"""Which candidate suppresses which: overlap of every pair of boxes as a 0/1 matrix."""
+"""How much two boxes overlap: what is computed once a box, and the matrix for every pair of two lists of boxes."""
 
 from __future__ import annotations
 
@@ -12,29 +12,27 @@ SMALLEST_AREA = 1e-30
 """Area of a degenerate box, so that no union is zero."""
 
 
-def box_iou(emit: Emitter, rows: Tensor, others: Tensor) -> Tensor:
-    """IoU [B, N, M] of boxes `rows` [B, N, 4] with boxes `others` [B, M, 4], corners in pixels.
+def box_features(emit: Emitter, boxes: Tensor) -> Tensor:
+    """Corners in pixels and area of boxes [B, N, 4], as [B, N, 5]; negative sides count as none."""
+    corners = emit.clip(boxes, -COORDINATE_LIMIT, COORDINATE_LIMIT, "corners")
+    left, top, right, bottom = emit.columns(corners)
+    width, height = (emit.unary("Relu", emit.binary("Sub", *ends)) for ends in ((right, left), (bottom, top)))
+    area = emit.binary("Max", emit.binary("Mul", width, height), np.array(SMALLEST_AREA, np.float32), "area")
+    return emit.concat([corners, area], 2, "features")
 
-    inter / (area + area - inter) in float32. A box with negative width or height has no area and meets nothing; one
-    clamp of the intersection's sides is enough, since a negative product is not greater than any threshold.
+
+def box_iou(emit: Emitter, rows: list[Tensor], others: list[Tensor]) -> Tensor:
+    """IoU [B, N, M] in float32, inter / (area + area - inter), of the columns of `box_features`.
+
+    Args:
+        emit: of the graph or a loop's body.
+        rows: the columns of N boxes, each [B, N, 1].
+        others: the columns of M boxes, each [B, 1, M].
     """
-    ours = emit.columns(emit.clip(rows, -COORDINATE_LIMIT, COORDINATE_LIMIT))
-    theirs = [
-        emit.transpose(x, [0, 2, 1]) for x in emit.columns(emit.clip(others, -COORDINATE_LIMIT, COORDINATE_LIMIT))
-    ]
-    width, height = (_meet(emit, ours, theirs, axis) for axis in (0, 1))
-    inter = emit.binary("Mul", width, height, "inter")
-    areas = emit.binary("Add", _area(emit, ours), _area(emit, theirs), "areas")
-    return emit.binary("Div", inter, emit.binary("Sub", areas, inter, "union"), "iou")
-
-
-def _meet(emit: Emitter, a: list[Tensor], b: list[Tensor], axis: int) -> Tensor:
-    """Length of the common part of two boxes along x (0) or y (1), 0 where there is none."""
-    begin = emit.binary("Max", a[axis], b[axis])
-    end = emit.binary("Min", a[axis + 2], b[axis + 2])
-    return emit.unary("Relu", emit.binary("Sub", end, begin))
-
-
-def _area(emit: Emitter, sides: list[Tensor]) -> Tensor:
-    width, height = (emit.unary("Relu", emit.binary("Sub", sides[axis + 2], sides[axis])) for axis in (0, 1))
-    return emit.binary("Max", emit.binary("Mul", width, height), np.array(SMALLEST_AREA, np.float32), "area")
+    sides = []
+    for begin, end in ((0, 2), (1, 3)):
+        low, high = emit.binary("Max", rows[begin], others[begin]), emit.binary("Min", rows[end], others[end])
+        sides.append(emit.unary("Relu", emit.binary("Sub", high, low)))
+    inter = emit.binary("Mul", *sides, name="inter")
+    union = emit.binary("Sub", emit.binary("Add", rows[4], others[4]), inter, "union")
+    return emit.binary("Div", inter, union, "iou")
