@@ -1,2 +1,320 @@
-def main():
-    pass
+"""The command line: it parses, calls, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .errors import TrtZooError
+
+if TYPE_CHECKING:
+    from .converters.heads import NmsSettings
+    from .converters.options import ReadOptions
+    from .pipeline import ConvertSettings
+
+Command = Callable[[argparse.Namespace], None]
+
+DESCRIPTION = "YOLO weights of any family become end-to-end ONNX and TensorRT engines, without PyTorch."
+EXAMPLES = {
+    None: """
+  trtzoo convert yolov3-tiny.cfg                          yolov3-tiny.onnx with raw heads
+  trtzoo convert yolov3-tiny.cfg --end2end                ... with NMS in the graph
+  trtzoo detect yolov3-tiny.onnx pictures/ -o results     annotated pictures and detections.json
+  trtzoo inspect yolov3-tiny.cfg                          what is this file?
+""",
+    "convert": """
+  trtzoo convert yolov4.cfg --weights yolov4_best.weights --names coco.names
+  trtzoo convert yolov4.cfg --img-size 480 640 --dynamic -o yolov4.onnx
+  trtzoo convert yolov4.cfg --end2end --topk-all 200 --conf-thres 0.3
+""",
+    "detect": """
+  trtzoo detect yolov3-tiny.onnx dog.jpg
+  trtzoo detect yolov3-tiny.cfg 'pictures/*.jpg' --names coco.names -o results
+  trtzoo detect yolov3-tiny.onnx street.mp4 --conf-thres 0.5
+""",
+    "inspect": """
+  trtzoo inspect yolov4.cfg
+  trtzoo inspect yolov4.weights
+  trtzoo inspect yolov4.onnx --json
+""",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        The exit code: 0 done, 1 an error that was explained, 2 wrong usage.
+    """
+    options = build_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        options.command(options)
+        sys.stdout.flush()
+    except TrtZooError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was left half written")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail("the reader of the output went away")
+    except MemoryError:
+        return _fail("out of memory; choose a smaller model, batch or --img-size")
+    except Exception as error:
+        if os.environ.get("TRTZOO_DEBUG"):
+            raise
+        return _fail(f"unexpected {type(error).__name__}: {error}; set TRTZOO_DEBUG=1 for the traceback and report it")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    parser = _parser(argparse.ArgumentParser, None, prog="trtzoo", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"trtzoo {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_convert(commands)
+    _add_detect(commands)
+    _add_inspect(commands)
+    return parser
+
+
+def _parser(make: Callable[..., Any], command: str | None, **settings: Any) -> Any:
+    epilog = f"examples:{EXAMPLES[command].rstrip()}" if command in EXAMPLES else None
+    return make(formatter_class=argparse.RawDescriptionHelpFormatter, epilog=epilog, allow_abbrev=False, **settings)
+
+
+def _command(commands: Any, name: str, run: Command, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = _parser(
+        lambda **s: commands.add_parser(name, **s), name, help=text, description=text
+    )
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _add_convert(commands: Any) -> None:
+    parser = _command(commands, "convert", _convert, "turn weights into ONNX")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a DarkNet .cfg")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT.onnx", help="file to write (default: ./STEM.onnx)")
+    _add_reading(parser)
+    parser.add_argument("--batch-size", type=_positive, default=1, metavar="N", help="fixed batch size (default: 1)")
+    parser.add_argument("--dynamic", action="store_true", help="leave the batch size free")
+    parser.add_argument("--opset", type=int, default=17, metavar="N", help="ONNX opset, 14 to 20 (default: 17)")
+    parser.add_argument("--no-verify", action="store_true", help="do not run the written file once to check it")
+    end2end = parser.add_argument_group("NMS in the graph")
+    end2end.add_argument("--end2end", action="store_true", help="end in detections instead of raw heads")
+    end2end.add_argument(
+        "--nms-candidates",
+        type=_positive,
+        default=1000,
+        metavar="M",
+        help="best (anchor, class) pairs that enter the NMS, at most 3840 (default: 1000)",
+    )
+    _add_thresholds(end2end, conf=0.25, iou=0.45, topk=100)
+
+
+def _add_detect(commands: Any) -> None:
+    parser = _command(commands, "detect", _detect, "run a model on pictures, folders, patterns or videos")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .cfg or an .onnx")
+    parser.add_argument("source", metavar="SOURCE", help="a picture, a folder, a quoted pattern or a video")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("detections"),
+        metavar="DIR",
+        help="folder for annotated pictures and detections.json (default: ./detections)",
+    )
+    parser.add_argument(
+        "--backend", choices=("onnxruntime", "torch"), help="what runs the model (default: what fits the file)"
+    )
+    parser.add_argument(
+        "--device", type=_device, default="cpu", metavar="cpu|N", help="cpu, or the number of a GPU (default: cpu)"
+    )
+    _add_reading(parser)
+    _add_thresholds(
+        parser.add_argument_group("NMS behind raw heads (an end-to-end graph keeps its own)"), None, None, None
+    )
+
+
+def _add_inspect(commands: Any) -> None:
+    parser = _command(commands, "inspect", _inspect, "say what a model file is")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .cfg, .weights or .onnx")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--layers", action="store_true", help="list the layers")
+    _add_reading(parser)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("reading the model")
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="DarkNet weights (default: STEM.weights beside the cfg)"
+    )
+    group.add_argument(
+        "--names", type=Path, metavar="FILE", help="class names, one a line (default: STEM.names beside the cfg)"
+    )
+    group.add_argument(
+        "--img-size",
+        type=_positive,
+        nargs="+",
+        metavar="N",
+        help="input size: one number, or height and width (default: the model's own)",
+    )
+    group.add_argument("--family", choices=("darknet",), help="family, where it is not recognised")
+
+
+def _add_thresholds(group: Any, conf: float | None, iou: float | None, topk: int | None) -> None:
+    def default(value: Any) -> str:
+        return f" (default: {value})" if value is not None else ""
+
+    group.add_argument(
+        "--conf-thres", type=float, default=conf, metavar="X", help=f"least score, exclusive{default(conf)}"
+    )
+    group.add_argument(
+        "--iou-thres", type=float, default=iou, metavar="X", help=f"greatest IoU of two boxes of a class{default(iou)}"
+    )
+    group.add_argument(
+        "--topk-all", type=_positive, default=topk, metavar="K", help=f"most detections a picture{default(topk)}"
+    )
+    labels = group.add_mutually_exclusive_group()
+    labels.add_argument(
+        "--single-label",
+        action="store_false",
+        dest="multi_label",
+        default=None,
+        help="one class a box (YOLOv5's and Ultralytics' way)",
+    )
+    labels.add_argument(
+        "--multi-label",
+        action="store_true",
+        dest="multi_label",
+        default=None,
+        help="every class above the threshold (DarkNet's way)",
+    )
+    group.add_argument("--class-agnostic", action="store_true", help="boxes of different classes suppress each other")
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from . import console
+    from .pipeline import convert
+
+    output = options.output or Path(f"{options.model.stem}.onnx")
+    done = convert(options.model, output, _convert_settings(options))
+    for note in done.notes:
+        console.say(f"note: {note}")
+    size = done.path.stat().st_size / 2**20
+    print(f"{done.path}: {done.meta.family} {done.meta.task}, {done.nodes} nodes, {size:.1f} MiB, {done.seconds:.2f} s")
+
+
+def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
+    from .converters.heads import NmsSettings
+    from .pipeline import ConvertSettings, EndToEnd
+
+    nms = NmsSettings(
+        iou_thres=options.iou_thres,
+        conf_thres=options.conf_thres,
+        topk_all=options.topk_all,
+        candidates=options.nms_candidates,
+        class_agnostic=options.class_agnostic,
+    )
+    return ConvertSettings(
+        read=_read_options(options),
+        batch=None if options.dynamic else options.batch_size,
+        opset=options.opset,
+        end2end=EndToEnd(nms, multi_label=options.multi_label) if options.end2end else None,
+        verify=not options.no_verify,
+    )
+
+
+def _detect(options: argparse.Namespace) -> None:
+    from .engines.detect import detect
+    from .engines.load import open_runtime
+    from .engines.predictor import Predictor
+    from .engines.sources import find_sources
+
+    sources = find_sources(options.source)
+    runtime = open_runtime(options.model, options.backend, options.device, _read_options(options))
+    predictor = Predictor(runtime, _detect_settings(options, runtime.meta))
+    done = detect(predictor, sources, options.output, str(options.model))
+    speed = f"{1000 * done.seconds / max(done.pictures, 1):.1f} ms a picture on {runtime.name}"
+    print(f"{done.objects} objects in {done.pictures} pictures, {speed}; see {done.folder}")
+
+
+def _detect_settings(options: argparse.Namespace, meta: Any) -> NmsSettings:
+    from dataclasses import replace
+
+    from .engines.predictor import default_settings
+
+    given = {key: getattr(options, key) for key in ("conf_thres", "iou_thres", "topk_all", "multi_label")}
+    changes = {key: value for key, value in given.items() if value is not None}
+    if options.class_agnostic:
+        changes["class_agnostic"] = True
+    return replace(default_settings(meta), **changes)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    import json
+
+    from . import console
+    from .inspection import inspect
+
+    found = inspect(options.model, _read_options(options))
+    if options.json:
+        document = found.facts | {"layers": list(found.layers)} if found.layers else found.facts
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+        return
+    console.table("", ["", options.model.name], [[key, value] for key, value in found.facts.items()])
+    if options.layers:
+        print("\n".join(found.layers))
+
+
+def _read_options(options: argparse.Namespace) -> ReadOptions:
+    from .converters.options import ReadOptions
+
+    return ReadOptions(options.weights, options.names, _image_size(options.img_size), options.family)
+
+
+def _image_size(numbers: Sequence[int] | None) -> tuple[int, int] | None:
+    from .errors import InputError
+
+    if not numbers:
+        return None
+    if len(numbers) > 2 or max(numbers) > 16384:
+        raise InputError(
+            f"--img-size {' '.join(map(str, numbers))}: give one number, or height and width, of at most 16384"
+        )
+    return numbers[0], numbers[-1]
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return number
+
+
+def _device(text: str) -> str:
+    if text in ("cpu", "cuda"):
+        return text
+    number = text.removeprefix("cuda:")
+    if not number.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is neither cpu nor the number of a GPU")
+    return f"cuda:{number}"
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Weights in, networks out: a model file is recognised by its content and read by the family that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, UnsupportedError
+from ..files import require_file
+from .options import ReadOptions
+
+if TYPE_CHECKING:
+    from .network import Network
+
+CHECKPOINT_FAMILIES = ("yolov5", "yolov5-pose", "ultralytics")
+FAMILIES = ("darknet", *CHECKPOINT_FAMILIES, "onnx")
+
+
+def recognise(path: Path) -> str:
+    """What kind of file this is: "cfg", "weights", "checkpoint", "onnx" or "engine".
+
+    Raises:
+        InputError: missing, empty, or none of these.
+    """
+    require_file(path, "a model: .cfg, .pt, .onnx or .engine")
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    for kind, fits in _KINDS.items():
+        if fits(head, path.suffix.lower()):
+            return kind
+    raise InputError(
+        f"{path} is no model that trtzoo knows; give a DarkNet .cfg, a PyTorch .pt, an .onnx or an .engine"
+    )
+
+
+def read_network(path: Path, options: ReadOptions) -> Network:
+    """Read a cfg or a checkpoint.
+
+    Raises:
+        InputError, ModelError, UnsupportedError: with what is wrong and where.
+    """
+    kind = "cfg" if options.family == "darknet" else recognise(path)
+    if kind == "weights":
+        raise InputError(f"{path} holds DarkNet weights; give the .cfg, and the weights with --weights")
+    if kind == "cfg":
+        from .darknet import read
+
+        return read(path, options)
+    if kind == "checkpoint":
+        return _read_checkpoint(path, options)
+    raise InputError(f"{path} is an {kind} file, not weights; `trtzoo inspect {path}` says what it holds")
+
+
+def _read_checkpoint(path: Path, options: ReadOptions) -> Network:
+    from . import ultralytics, yolov5
+    from .checkpoint import load_model_record
+
+    record, checkpoint = load_model_record(path)
+    if options.family == "ultralytics" or (options.family is None and ultralytics.matches(record)):
+        return ultralytics.read(record, checkpoint, path, options)
+    if options.family in ("yolov5", "yolov5-pose") or yolov5.matches(record):
+        return yolov5.read(record, checkpoint, path, options)
+    raise UnsupportedError(
+        f"{path} holds a {record.class_path}, which is neither YOLOv5 nor an Ultralytics model; export it with --family torch "
+        f"where its framework is installed, or give an ONNX file"
+    )
+
+
+def _is_cfg(head: bytes, suffix: str) -> bool:
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff") and b"[" in head
+    return (
+        utf16 or (suffix == ".cfg" and not _is_weights(head, "")) or (text[:1] in (b"[", b"#", b";") and b"[" in text)
+    )
+
+
+def _is_weights(head: bytes, suffix: str) -> bool:
+    return suffix == ".weights" or (head[1:4] == b"\0\0\0" and head[5:8] == b"\0\0\0" and head[0] < 10 and head[4] < 10)
+
+
+def _is_onnx(head: bytes, suffix: str) -> bool:
+    """A protobuf whose first field is ModelProto.ir_version."""
+    return suffix == ".onnx" or (len(head) > 2 and head[0] == 0x08 and head[1] < 32 and head[2] in (0x12, 0x3A, 0x42))
+
+
+_KINDS: dict[str, Callable[[bytes, str], bool]] = {
+    "checkpoint": lambda head, suffix: head[:4] == b"PK\x03\x04" or head[:1] == b"\x80" or suffix in (".pt", ".pth"),
+    "engine": lambda head, suffix: suffix in (".engine", ".plan", ".trt") or head[:4] in (b"ftrt", b"ptrt"),
+    "onnx": _is_onnx,
+    "cfg": _is_cfg,
+    "weights": _is_weights,
+}

@@ -1,0 +1,52 @@
+"""What the command line says: log lines on stderr, results on stdout, a progress bar where there is a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+LOG_EVERY = 10.0
+"""Seconds between log lines of long work where there is no terminal."""
+
+
+def say(message: str) -> None:
+    """A log line."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    """Hand on the items, showing how many are done: a bar on a terminal, else a line now and then.
+
+    Args:
+        items: the work.
+        total: how many there are, as far as known.
+        what: is done, "detecting".
+    """
+    if total > 1 and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track as rich_track
+
+        yield from rich_track(items, what, total, console=Console(stderr=True), transient=True)
+        return
+    last = time.monotonic()
+    for count, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - last > LOG_EVERY:
+            last = time.monotonic()
+            say(f"{what}: {count} of {total}")
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        grid.add_row(*row)
+    console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=not sys.stdout.isatty())
+    console.print(grid)

@@ -1,0 +1,58 @@
+"""A written ONNX file is loaded and run once, and what comes out is held against the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..converters.heads import ModelMeta, TensorSpec, end2end_outputs, raw_outputs
+from ..errors import TrtZooError, VerificationError
+from ..weights import Array
+from .runtimes.onnxruntime import OnnxRuntime
+
+SEED = 0
+
+
+def check_onnx(path: Path, meta: ModelMeta) -> None:
+    """Run the model on noise and check names, types, shapes and values of its outputs.
+
+    A symbolic batch is run with two images, so that nothing has baked it in.
+
+    Raises:
+        VerificationError: the outputs break the contract of `heads`.
+    """
+    try:
+        runtime = OnnxRuntime(path)
+        images = np.random.default_rng(SEED).random((meta.batch or 2, meta.channels, *meta.imgsz), np.float32)
+        outputs = runtime.infer(images)
+    except TrtZooError as error:
+        raise VerificationError(f"{path} was written but does not run: {error}") from error
+    for problem in _problems(outputs, meta, len(images)):
+        raise VerificationError(f"{path} breaks its contract: {problem}; this is a fault of trtzoo, please report it")
+
+
+def _problems(outputs: dict[str, Array], meta: ModelMeta, batch: int) -> list[str]:
+    problems = [
+        f"{name} holds values that are not finite" for name, array in outputs.items() if not np.isfinite(array).all()
+    ]
+    if meta.layout in ("raw", "separate"):
+        specs = end2end_outputs(meta) if meta.end2end else raw_outputs(meta)
+        problems += _differences(specs, outputs, batch)
+    return problems
+
+
+def _differences(specs: Sequence[TensorSpec], outputs: dict[str, Array], batch: int) -> list[str]:
+    if [spec.name for spec in specs] != list(outputs):
+        return [f"outputs {list(outputs)} instead of {[spec.name for spec in specs]}"]
+    differences = []
+    for spec in specs:
+        array = outputs[spec.name]
+        wanted = (batch, *spec.shape[1:])
+        fits = len(wanted) == array.ndim and all(
+            isinstance(want, str) or want == have for want, have in zip(wanted, array.shape, strict=True)
+        )
+        if not fits or str(array.dtype) != spec.dtype:
+            differences.append(f"{spec.name} is {array.dtype}{list(array.shape)} instead of {spec.dtype}{list(wanted)}")
+    return differences

@@ -1,0 +1,136 @@
+"""What a model file is: its facts as rows of a table, or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .converters import read_network, recognise
+from .converters.heads import ModelMeta, from_properties, input_spec, raw_outputs
+from .converters.options import ReadOptions
+from .errors import InputError, TrtZooError
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found out.
+
+    Attributes:
+        kind: "cfg", "weights", "checkpoint", "onnx" or "engine".
+        facts: name and value, in the order to show them.
+        layers: what the model is made of, a line each; empty where the file does not say.
+    """
+
+    kind: str
+    facts: dict[str, str]
+    layers: tuple[str, ...] = ()
+
+
+def inspect(path: Path, read: ReadOptions = ReadOptions()) -> Inspection:
+    """Find out what a file is.
+
+    Raises:
+        TrtZooError: it cannot be read.
+    """
+    kind = recognise(path)
+    if kind == "weights":
+        return _inspect_weights(path)
+    if kind == "onnx":
+        return _inspect_onnx(path)
+    if kind in ("cfg", "checkpoint"):
+        return _inspect_network(path, kind, read)
+    raise InputError(f"{path} is an engine; this version of trtzoo does not look into engines")
+
+
+def _inspect_network(path: Path, kind: str, read: ReadOptions) -> Inspection:
+    network = read_network(path, read)
+    meta = network.meta
+    outputs = ", ".join(_tensor(spec.name, spec.dtype, spec.shape) for spec in raw_outputs(meta))
+    facts = _meta_facts(meta) | {"input": _spec(meta), "raw heads": outputs, "layers": str(len(network.layers))}
+    for number, note in enumerate(network.notes, start=1):
+        facts[f"note {number}"] = note
+    return Inspection(kind, {"file": str(path), "kind": kind} | facts, network.layers)
+
+
+def _inspect_weights(path: Path) -> Inspection:
+    from .converters.darknet.weights import read_header
+
+    header = read_header(path)
+    numbers = (path.stat().st_size - header.size) / 4
+    facts = {
+        "file": str(path),
+        "kind": "DarkNet weights",
+        "version": ".".join(map(str, header.version)),
+        "pictures seen": f"{header.seen:,}",
+        "header": f"{header.size} bytes",
+        "numbers": f"{numbers:,.10g} (float32)",
+        "layers": "in the .cfg that belongs to it: `trtzoo inspect MODEL.cfg`",
+    }
+    return Inspection("weights", facts)
+
+
+def _inspect_onnx(path: Path) -> Inspection:
+    from .onnx_graph import read_onnx
+
+    graph, properties = read_onnx(path)
+    facts = {
+        "file": str(path),
+        "kind": "ONNX",
+        "producer": f"{graph.producer_name or 'unknown'}, opset {graph.opset}",
+        "nodes": str(len(graph.nodes)),
+        "operators": _counts(node.op for node in graph.nodes),
+        "inputs": ", ".join(_tensor(item.name, item.dtype, item.shape) for item in graph.inputs),
+        "outputs": ", ".join(_tensor(item.name, item.dtype, item.shape) for item in graph.outputs),
+    }
+    try:
+        facts |= _meta_facts(from_properties(properties, str(path)))
+    except TrtZooError:
+        facts |= {f"metadata {key}": value[:200] for key, value in properties.items() if key != "trtzoo"}
+    return Inspection("onnx", facts)
+
+
+def _meta_facts(meta: ModelMeta) -> dict[str, str]:
+    facts = {
+        "family": meta.family,
+        "task": meta.task,
+        "classes": f"{len(meta.names)}: {', '.join(meta.names[:10])}{', ...' if len(meta.names) > 10 else ''}",
+        "size": f"{meta.imgsz[0]} x {meta.imgsz[1]} (height x width), {meta.channels} channels",
+        "strides": ", ".join(map(str, meta.strides)),
+        "preprocessing": _preprocessing(meta),
+        "precision": meta.precision,
+    }
+    if meta.kpt_shape:
+        facts["keypoints"] = f"{meta.kpt_shape[0]} points of {meta.kpt_shape[1]} values"
+    if meta.nms_free:
+        facts["head"] = f"NMS-free ({meta.head})"
+    if meta.nms:
+        facts["NMS"] = ", ".join(f"{key} {value}" for key, value in asdict(meta.nms).items())
+        facts["layout"] = meta.layout
+    if meta.source:
+        facts["source"] = f"{meta.source}, sha256 {meta.source_sha256}"
+    return facts
+
+
+def _preprocessing(meta: ModelMeta) -> str:
+    settings = meta.preprocess
+    pad = f" with {settings.pad:.4g}" if settings.resize == "letterbox" else ""
+    return f"{settings.resize}{pad}, {settings.colour}, 0..1"
+
+
+def _spec(meta: ModelMeta) -> str:
+    spec = input_spec(meta)
+    return _tensor(spec.name, spec.dtype, spec.shape)
+
+
+def _tensor(name: str, dtype: Any, shape: Iterable[int | str] | None) -> str:
+    axes = "unknown shape" if shape is None else f"[{', '.join(map(str, shape))}]"
+    return f"{name} {dtype} {axes}"
+
+
+def _counts(operators: Iterable[str]) -> str:
+    counts: dict[str, int] = {}
+    for operator in operators:
+        counts[operator] = counts.get(operator, 0) + 1
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
