@@ -1,0 +1,179 @@
+"""YOLOv5 and YOLOv5-pose checkpoints: detection, segmentation and classification of every release, and the pose forks.
+
+    checkpoint -> the model's record -> layers run in the vocabulary -> the last one gives the raw heads
+                                        blocks                          tasks, heads
+
+A model is recognised by the module path of its class: `models.yolo` in the repositories, `yolov5.models.yolo` in the
+package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import ModelError, UnsupportedError
+from ..checkpoint import Record
+from ..heads import ModelMeta, Preprocess
+from ..image_size import check_size, round_up
+from ..modules import Walker, integer, run_layers, unknown_class
+from ..names import numbered_names, read_names
+from ..network import Network
+from ..ops import Ops, Tensor
+from ..options import ReadOptions
+from .heads import AnchorHead, anchor_head
+from .tasks import MEAN, STD, TABLE, normalised
+
+_WRAPPERS = ("AutoShape", "autoShape", "DetectMultiBackend")
+_TRAILING = ("NMS", "NMS_Export")
+_HEADS = ("Detect", "Segment", "Classify")
+
+DETECTION_SIZE, CLASSIFICATION_SIZE = 640, 224
+"""Input sizes that YOLOv5's own tools take where none is given."""
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The parts of a model: its record, its layers, and what the last one is if that finds boxes."""
+
+    record: Record
+    layers: tuple[Record, ...]
+    head: AnchorHead | None
+
+    @property
+    def task(self) -> str:
+        if self.head is None:
+            return "classify"
+        return "pose" if self.head.kpt_shape else "segment" if self.head.masks else "detect"
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return tuple(int(stride) for stride in self.head.strides) if self.head else ()
+
+
+def matches(model: Record) -> bool:
+    """Whether a checkpoint's model is YOLOv5's, or that of a fork which keeps its module paths."""
+    path = model.class_path.removeprefix("yolov5.")
+    return path.startswith(("models.yolo.", "models.common.")) or path.startswith("models.experimental.")
+
+
+def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: ReadOptions) -> Network:
+    """A YOLOv5 model, ready to be turned into a graph.
+
+    Args:
+        model: the network's record.
+        checkpoint: what the trainer stored around it.
+        path: of the file, for the metadata and errors.
+        options: names and input size override what the file says.
+
+    Raises:
+        ModelError: the file contradicts itself, or the input size does not fit the strides.
+        UnsupportedError: a layer's class is unknown.
+    """
+    parts = _parts(model)
+    size, notes = _input_size(parts, checkpoint, options)
+    meta = ModelMeta(
+        family="yolov5-pose" if parts.task == "pose" else "yolov5",
+        task=parts.task,
+        names=_names(parts, options),
+        strides=parts.strides,
+        imgsz=size,
+        channels=_channels(parts.record),
+        kpt_shape=parts.head.kpt_shape if parts.head else None,
+        preprocess=Preprocess() if parts.head else Preprocess(resize="crop"),
+        source=path.name,
+        extra={} if parts.head else {"normalised_in_graph": {"mean": MEAN, "std": STD}},
+    )
+    return Network(meta, _forward(parts), notes, tuple(_layer_rows(parts.layers)))
+
+
+def _parts(model: Record) -> _Model:
+    """The model inside its wrappers, its layers without an appended NMS, and its head."""
+    while model.class_name in _WRAPPERS:
+        model = model.child("model")
+    layers = list(model.child("model").module_children().values()) if model.get("model") is not None else []
+    while layers and layers[-1].class_name in _TRAILING:
+        layers.pop()
+    if not layers:
+        raise ModelError(
+            f"{model.class_path} in the checkpoint holds no layers; give the trainer's own checkpoint (best.pt)"
+        )
+    last = layers[-1]
+    if last.class_name not in _HEADS:
+        raise UnsupportedError(f"layer model.{len(layers) - 1}, the last: {unknown_class(last)}")
+    return _Model(model, tuple(layers), None if last.class_name == "Classify" else anchor_head(last))
+
+
+def _forward(parts: _Model) -> Any:
+    """The forward pass: layer by layer, the last of which gives the raw heads."""
+    last = len(parts.layers) - 1
+
+    def forward(ops: Ops, images: Tensor) -> Mapping[str, Tensor]:
+        walker = Walker(ops, TABLE)
+        x = images if parts.head else normalised(walker, images)
+        heads: Mapping[str, Tensor] = replace(walker, path=(f"model.{last}",)).enter(
+            parts.layers[-1], run_layers(walker, parts.layers, x)
+        )
+        return heads
+
+    return forward
+
+
+def _input_size(
+    parts: _Model, checkpoint: Mapping[str, Any], options: ReadOptions
+) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """Height and width of the input, and what the user should know about the choice."""
+    stride, trained = max(parts.strides, default=1), _trained_size(checkpoint)
+    if options.img_size:
+        return check_size(options.img_size, stride), ()
+    if parts.head is None:
+        length = trained or CLASSIFICATION_SIZE
+        return (length, length), ()
+    follows_training = trained and (stride > 32 or parts.task == "pose")
+    length = round_up(trained if trained and follows_training else DETECTION_SIZE, stride)
+    if not trained or trained == length:
+        return (length, length), ()
+    return (length, length), (f"trained at {trained}, converted at {length}; --img-size chooses another size",)
+
+
+def _trained_size(checkpoint: Mapping[str, Any]) -> int | None:
+    """The size that the trainer was started with, from its options: a number, or [training, testing]."""
+    options = checkpoint.get("opt")
+    stored = options.attributes if isinstance(options, Record) else options if isinstance(options, Mapping) else {}
+    value = stored.get("imgsz", stored.get("img_size"))
+    value = value[-1] if isinstance(value, (list, tuple)) and value else value
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _names(parts: _Model, options: ReadOptions) -> tuple[str, ...]:
+    """Class names from the user's file, else from the model: a list, or a dict by number."""
+    classes = parts.head.classes if parts.head else _classifier_classes(parts.layers[-1])
+    if options.names:
+        return read_names(options.names, classes)
+    stored = parts.record.get("names")
+    named = dict(enumerate(stored)) if isinstance(stored, (list, tuple)) else stored if isinstance(stored, dict) else {}
+    defaults = numbered_names(classes)
+    return tuple(str(named.get(number, default)) for number, default in enumerate(defaults))
+
+
+def _classifier_classes(module: Record) -> int:
+    """C of a Classify layer: the outputs of its linear layer, or, before release 6.2, of its convolution."""
+    last = module.child("linear" if module.get("linear") is not None else "conv")
+    return last.tensor("weight").shape[0]
+
+
+def _channels(model: Record) -> int:
+    """Channels of the input."""
+    config = model.get("yaml")
+    value = config.get("ch", 3) if isinstance(config, dict) else 3
+    return value if isinstance(value, int) and value > 0 else 3
+
+
+def _layer_rows(layers: Sequence[Record]) -> list[str]:
+    """A row a layer: number, sources, class, parameters."""
+    return [
+        f"{index:>3}  {layer.get('f', -1)!s:<18}{integer(layer, 'np', 0):>9}  {layer.class_name}"
+        for index, layer in enumerate(layers)
+    ]
