@@ -25,6 +25,9 @@ _UNARY = {
 }  # fmt: skip
 _FIXED_ATTRIBUTES = {"hard_sigmoid": {"alpha": 1 / 6, "beta": 0.5}}
 _BINARY = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "max": "Max", "min": "Min", "pow": "Pow"}
+_NEARLY_ZERO = 2.0**-24
+"""A padding of zero, less than float32 can add to 1. ONNX Runtime (to 1.31 at least) and onnxsim merge a Pad of exactly
+zero into a MaxPool after it, where padding never wins, and the results of yolov3-tiny are wrong (onnxsim issue 290)."""
 _REDUCE = {"mean": "ReduceMean", "sum": "ReduceSum", "max": "ReduceMax"}
 
 
@@ -150,7 +153,7 @@ class OnnxOps(Ops):
         top, left, bottom, right = pads
         ends = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
         shape = (channels, height + top + bottom, width + left + right)
-        return self._node("Pad", [x, ends, np.array(value, np.float32)], name, shape)
+        return self._node("Pad", [x, ends, np.array(value or _NEARLY_ZERO, np.float32)], name, shape)
 
     def concat(self, xs: Sequence[Tensor], axis: int = 1, name: str = "concat") -> Tensor:
         if len(xs) == 1:
