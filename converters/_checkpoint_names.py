@@ -15,11 +15,16 @@ from ._checkpoint_tree import Reference
 _MAX_NAME = 512
 
 _PYTHON_2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
-"""Modules by their names in Python 2, which pickles of protocol 2 use, hence PyTorch's."""
+_PYTHON_2_NAMES = {
+    "builtins.long": "builtins.int",
+    "builtins.unicode": "builtins.str",
+    "builtins.xrange": "builtins.range",
+}
+"""The names of Python 2, which pickles of protocol 2 use, hence PyTorch's, and what they are today."""
 
 _CODE_MODULES = sys.stdlib_module_names | {
     *("pip", "setuptools", "pkg_resources", "cffi", "dill", "cloudpickle", "joblib", "IPython", "numba"),
-    *("commands", "popen2", "imp", "distutils"),
+    *("commands", "popen2", "cPickle", "urllib2", "imp", "distutils"),
 }
 """Top-level modules that are about running code. All of Python's own count as such, but for `_DATA_NAMES`."""
 
@@ -61,6 +66,7 @@ def admit(module: str, name: str) -> Reference:
     if len(module) + len(name) > _MAX_NAME:
         raise ValueError("a name of a class or function is too long")
     path = f"{_PYTHON_2_MODULES.get(module, module)}.{name}"
+    path = _PYTHON_2_NAMES.get(path, path)
     if not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(f"{path[:80]!a} is not the name of a class or function")
     if path not in _DATA_NAMES and _is_code(path):

@@ -147,7 +147,7 @@ def _as_stored(array: Array) -> Array:
 
 def _as_bool(array: Array) -> Array:
     """Any byte but 0 is true; numpy is not to see booleans that are neither 0 nor 1."""
-    return np.asarray(array != 0)
+    return np.asarray(array != 0, order="C")
 
 
 def _from_bfloat16(array: Array) -> Array:

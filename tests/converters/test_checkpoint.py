@@ -1,0 +1,509 @@
+"""Reading PyTorch files without PyTorch, against PyTorch itself."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import datetime
+import enum
+import io
+import pathlib
+import pickle
+import re
+import subprocess
+import sys
+import types
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import checkpoint_files as made
+import numpy as np
+import pytest
+from shared import WEIGHTS, golden_cases, needs_weights
+from trtzoo.converters.checkpoint import Record, Reference, TensorData, load_model_record, read_checkpoint
+from trtzoo.errors import InputError, ModelError, UnsupportedError
+
+torch = pytest.importorskip("torch", reason="PyTorch writes the files that are read here")
+
+REAL_FILES = [case / "model.pt" for case in golden_cases("*") if (case / "model.pt").exists()]
+REAL_FILES += sorted(WEIGHTS.glob("*.pt"))
+FORMATS = {"zip": True, "legacy": False}
+
+DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "model.pt"
+
+
+def saved(file: Path, value: Any, *, as_zip: bool = True, protocol: int = 2) -> Any:
+    torch.save(value, file, _use_new_zipfile_serialization=as_zip, pickle_protocol=protocol)
+    return read_checkpoint(file)
+
+
+def in_numpy(tensor: Any) -> np.ndarray[Any, Any]:
+    """The oracle: what PyTorch makes of a tensor."""
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()  # type: ignore[no-any-return]
+
+
+LAYOUTS = {
+    "scalar": lambda base: base.sum(),
+    "empty": lambda base: base[:0],
+    "empty, with a large dimension": lambda base: torch.zeros(0, 640, 640),
+    "transposed": lambda base: base.t(),
+    "a slice with an offset": lambda base: base[2:5, 1:3],
+    "every second column": lambda base: base[:, ::2],
+    "expanded": lambda base: base[:1].expand(6, 8),
+    "channels last": lambda base: base.reshape(1, 2, 3, 8).contiguous(memory_format=torch.channels_last),
+    "one column, whose stride is odd": lambda base: base[:, 3:4],
+}
+
+
+UNREADABLE = {
+    "float8": (lambda: torch.zeros(2).to(torch.float8_e4m3fn), "float8_e4m3fn"),
+    "sparse": (lambda: torch.eye(3).to_sparse(), "_rebuild_sparse_tensor"),
+    "negative bit": (lambda: torch._neg_view(torch.ones(2)), "negative bit"),
+    "conjugate bit": (lambda: torch.ones(2, dtype=torch.complex64).conj(), "conjugate"),
+}
+
+
+class TestTensors:
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("as_zip", FORMATS.values(), ids=FORMATS)
+    def test_every_dtype_reads_bit_by_bit(self, file: Path, dtype: str, as_zip: bool) -> None:
+        torch.manual_seed(7)
+        tensor = (torch.randn(3, 4, 5) * 40).to(getattr(torch, dtype))
+        read = saved(file, [tensor], as_zip=as_zip)[0]
+        expected = in_numpy(tensor)
+        assert (read.dtype, read.shape, read.nbytes) == (expected.dtype, expected.shape, expected.nbytes)
+        assert read.load().tobytes() == expected.tobytes()
+
+    @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+    @pytest.mark.parametrize("as_zip", FORMATS.values(), ids=FORMATS)
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "bool"])
+    def test_every_layout_reads_as_contiguous_values(self, file: Path, layout: Any, as_zip: bool, dtype: str) -> None:
+        tensor = layout(torch.arange(48.0).reshape(6, 8)).to(getattr(torch, dtype))
+        array = saved(file, {"t": tensor}, as_zip=as_zip)["t"].load()
+        assert array.flags.c_contiguous and array.shape == tuple(tensor.shape)
+        np.testing.assert_array_equal(array, in_numpy(tensor))
+
+    @pytest.mark.parametrize("as_zip", FORMATS.values(), ids=FORMATS)
+    def test_tensors_that_share_a_storage_read_their_parts(self, file: Path, as_zip: bool) -> None:
+        base = torch.randn(4, 4)
+        whole, row, tied = saved(file, [base, base[2], base], as_zip=as_zip)
+        assert whole.storage.key == row.storage.key
+        assert tied is whole
+        np.testing.assert_array_equal(whole.load()[2], row.load())
+
+    def test_stored_numbers_are_views_of_the_file_that_cannot_be_written(self, file: Path) -> None:
+        array = saved(file, [torch.randn(16)])[0].load()
+        assert not array.flags.owndata
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+    @pytest.mark.parametrize("as_zip", FORMATS.values(), ids=FORMATS)
+    def test_parameters_and_tensor_subclasses_read_as_their_tensors(self, file: Path, as_zip: bool) -> None:
+        plain = torch.nn.Parameter(torch.randn(3).half())
+        marked = torch.nn.Parameter(torch.randn(2))
+        marked.note = "attributes make PyTorch write it in another way"
+        for read, expected in zip(saved(file, [plain, marked], as_zip=as_zip), [plain, marked], strict=True):
+            np.testing.assert_array_equal(read.load(), in_numpy(expected))
+
+    def test_a_tensor_of_untyped_storage_reads_by_its_own_dtype(self, file: Path) -> None:
+        tensor = torch.arange(5).to(torch.uint16)
+        np.testing.assert_array_equal(saved(file, [tensor])[0].load(), np.arange(5, dtype=np.uint16))
+
+    def test_a_compressed_zip_reads_alike(self, file: Path) -> None:
+        tensor = torch.randn(100)
+        torch.save([tensor, tensor[3:]], file)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(file) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+            for entry in source.namelist():
+                target.writestr(entry, source.read(entry))
+        file.write_bytes(packed.getvalue())
+        whole, part = read_checkpoint(file)
+        np.testing.assert_array_equal(whole.load(), tensor.numpy())
+        np.testing.assert_array_equal(part.load(), tensor[3:].numpy())
+
+    @pytest.mark.filterwarnings("ignore")
+    @pytest.mark.parametrize(("make", "named"), UNREADABLE.values(), ids=UNREADABLE)
+    def test_what_numpy_cannot_hold_is_refused_by_name(self, file: Path, make: Any, named: str) -> None:
+        with pytest.raises(UnsupportedError, match=named):
+            saved(file, [make()])
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class NamedDict(dict[str, int]):
+    pass
+
+
+class NamedList(list[int]):
+    pass
+
+
+class Slotted:
+    __slots__ = ("left", "right")
+
+
+class Secretive:
+    def __getstate__(self) -> str:
+        return "a state that is no dictionary"
+
+
+class lower_case:  # noqa: N801 - classes of real trainers are named so (`v10Detect`)
+    def __init__(self) -> None:
+        self.kept = 5
+
+
+def _here(value: Any) -> str:
+    return f"{__name__}.{value}"
+
+
+PLAIN = {
+    "numbers": [0, 255, 256, 65536, -1, 2**40, -(2**40), 2**100, 0.5, float("inf"), True, False, None],
+    "text": ["", "class, with 'quotes'", "é猫", "x" * 300],
+    "bytes": [b"", b"\x00\xff" * 200, bytearray(b"abc")],
+    "containers": {"a": [1, (2, 3), {}], 4: ((), (1,), (1, 2, 3, 4)), ("k", 1): {1, 2}, None: frozenset({"x"})},
+    "builtins": [slice(1, None, 2), complex(1, -2), {b"k": 1.5, 2.5: 1}],
+    "collections": [collections.OrderedDict(b=1, a=2), collections.defaultdict(list, {"x": [1]})],
+    "counts": collections.Counter("hello"),
+}
+
+
+OBJECTS = {
+    "path": (pathlib.PurePosixPath("a/b"), r"pathlib(\._local)?\.PurePosixPath", ("a", "b")),
+    "namespace": (argparse.Namespace(lr=0.1), r"argparse\.Namespace", ()),
+    "simple namespace": (types.SimpleNamespace(lr=0.1), r"types\.SimpleNamespace", ()),
+    "date": (datetime.date(2024, 2, 29), r"datetime\.date", (b"\x07\xe8\x02\x1d",)),
+    "enum": (Colour.RED, _here("Colour"), ("red",)),
+    "device": (torch.device("cuda", 1), r"torch\.device", ("cuda", 1)),
+    "slots": (Slotted(), _here("Slotted"), ()),
+    "lower-case class": (lower_case(), _here("lower_case"), ()),
+}
+
+
+class TestValues:
+    @pytest.mark.parametrize("value", PLAIN.values(), ids=PLAIN)
+    @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+    def test_plain_values_come_back(self, file: Path, value: Any, protocol: int) -> None:
+        assert saved(file, value, protocol=protocol) == value
+
+    @pytest.mark.parametrize("protocol", [2, 3, 4])
+    def test_numpy_values_come_back(self, file: Path, protocol: int) -> None:
+        arrays = [np.arange(6.0).reshape(2, 3).T, np.array(3, np.int8), np.zeros((0, 4)), np.array([True])]
+        scalar, dtype = np.float32(0.1), np.dtype("f8")
+        tree = {"arrays": arrays, "again": arrays[0], "scalar": scalar, "dtype": dtype}
+        read = saved(file, tree, protocol=protocol)
+        for array, expected in zip(read["arrays"], arrays, strict=True):
+            assert array.dtype == expected.dtype
+            np.testing.assert_array_equal(array, expected)
+        assert read["again"] is read["arrays"][0]
+        assert (read["scalar"], read["dtype"]) == (scalar, dtype)
+
+    @pytest.mark.parametrize(
+        ("value", "named"),
+        [
+            (np.array(["text"], object), "object|type 'O8'"),
+            (np.zeros(2, ">f4"), "big-endian"),
+            (np.zeros(2, [("a", "f4")]), "type 'V4'"),
+        ],
+    )
+    def test_numpy_values_that_are_not_numbers_are_refused(self, file: Path, value: Any, named: str) -> None:
+        with pytest.raises(UnsupportedError, match=named):
+            saved(file, value)
+
+    def test_names_of_code_are_references(self, file: Path) -> None:
+        value = [torch.float16, torch.nn.functional.silu, torch.nn.SiLU, np.ndarray, int, str, torch.strided]
+        assert saved(file, value) == [
+            Reference("torch.float16"),
+            Reference("torch.nn.functional.silu"),
+            Reference("torch.nn.modules.activation.SiLU"),
+            Reference("numpy.ndarray"),
+            Reference("builtins.int"),
+            Reference("builtins.str"),
+            Reference("torch.strided"),
+        ]
+
+    def test_a_method_kept_as_a_value_is_its_name(self, file: Path) -> None:
+        """As in the heads of yolo11n-pose.pt and yolov8n-seg.pt: `self.detect = Detect.forward`."""
+        method = made.call("builtins getattr", made.name("models.head Detect"), made.text("forward"))
+        file.write_bytes(made.zip_checkpoint(made.program(method)))
+        assert read_checkpoint(file) == Reference("models.head.Detect.forward")
+
+    @pytest.mark.parametrize(("value", "path", "args"), OBJECTS.values(), ids=OBJECTS)
+    def test_objects_are_records_of_what_they_were_made_from(
+        self, file: Path, value: Any, path: str, args: tuple[Any, ...]
+    ) -> None:
+        record = saved(file, value)
+        assert isinstance(record, Record)
+        assert re.fullmatch(path, record.class_path)
+        assert record.args == args or record.args == ("/".join(map(str, args)),)
+
+    def test_states_are_attributes(self, file: Path) -> None:
+        slotted = Slotted()
+        slotted.left, slotted.right = 1, [2]
+        read = saved(file, [slotted, lower_case(), Secretive(), argparse.Namespace(lr=0.1)])
+        assert [record.attributes for record in read] == [
+            {"left": 1, "right": [2]},
+            {"kept": 5},
+            {"__state__": "a state that is no dictionary"},
+            {"lr": 0.1},
+        ]
+
+    def test_contents_of_derived_containers_are_kept(self, file: Path) -> None:
+        named_dict, named_list = NamedDict(a=1), NamedList([1, 2])
+        named_dict.note = "x"  # type: ignore[attr-defined]
+        a_dict, a_list, a_deque = saved(file, [named_dict, named_list, collections.deque([3, 4], 9)])
+        assert (a_dict.items, a_dict.attributes) == ({"a": 1}, {"note": "x"})
+        assert a_list.elements == [1, 2]
+        assert (a_deque.args, a_deque.elements) == (((), 9), [3, 4])
+
+    def test_a_list_may_hold_itself(self, file: Path) -> None:
+        value: list[Any] = [1]
+        value.append(value)
+        read = saved(file, value)
+        assert read[1] is read
+
+    def test_sizes_are_tuples(self, file: Path) -> None:
+        assert saved(file, torch.Size([1, 2])) == (1, 2)
+
+
+class Network(torch.nn.Module):  # type: ignore[name-defined, misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 4, 3)
+        self.norm = torch.nn.BatchNorm2d(4)
+        self.skipped = None
+        self.blocks = torch.nn.Sequential(torch.nn.SiLU(), torch.nn.Linear(4, 2))
+        self.register_buffer("anchors", torch.arange(6.0), persistent=False)
+        self.register_module("absent", None)
+        self.stride = torch.tensor([8.0, 16.0])
+        self.names = {0: "cat"}
+
+
+@pytest.fixture
+def network() -> Any:
+    torch.manual_seed(3)
+    return Network()
+
+
+class TestRecords:
+    def test_a_module_tells_its_children_tensors_and_attributes(self, file: Path, network: Any) -> None:
+        record = saved(file, network)
+        assert (record.class_path, record.class_name) == (_here("Network"), "Network")
+        assert list(record.module_children()) == ["first", "norm", "blocks"]
+        assert record.child("blocks").child("1").class_path == "torch.nn.modules.linear.Linear"
+        assert record.attribute("names") == {0: "cat"}
+        np.testing.assert_array_equal(record.tensor("anchors").load(), np.arange(6.0))
+        np.testing.assert_array_equal(record.child("first").tensor("weight").load(), in_numpy(network.first.weight))
+        np.testing.assert_array_equal(record.tensor("stride").load(), [8, 16])
+
+    def test_a_module_used_twice_is_one_record(self, file: Path) -> None:
+        shared = torch.nn.SiLU()
+        children = saved(file, torch.nn.Sequential(shared, shared)).module_children()
+        assert children["0"] is children["1"]
+
+    def test_what_is_absent_has_a_default_or_a_clear_error(self, file: Path, network: Any) -> None:
+        record = saved(file, network)
+        assert record.get("no_such") is None
+        assert record.get("no_such", 5) == 5
+        with pytest.raises(ModelError, match="Network in the checkpoint has no attribute 'no_such'"):
+            record.attribute("no_such")
+        with pytest.raises(
+            ModelError, match=r"'first' of .*Network in the checkpoint is an object of .*Conv2d, not a te"
+        ):
+            record.tensor("first")
+        with pytest.raises(ModelError, match=r"'names' of .* is of type dict, not a module"):
+            record.child("names")
+
+    def test_modules_of_old_pytorch_lack_tables_and_still_read(self) -> None:
+        record = Record("models.Old", attributes={"_modules": {"act": Record("torch.nn.SiLU")}})
+        assert list(record.module_children()) == ["act"]
+        assert record.child("act").module_children() == {}
+        assert record.child("act").get("inplace", False) is False
+
+    def test_a_child_that_is_no_module_is_a_clear_error(self) -> None:
+        with pytest.raises(ModelError, match=r"'x' of models\.Odd in the checkpoint is of type int, not a module"):
+            Record("models.Odd", attributes={"_modules": {"x": 5}}).module_children()
+
+
+STATE_DICTS = {
+    "plain": lambda model: model.state_dict(),
+    "under state_dict": lambda model: {"state_dict": model.state_dict(), "epoch": 2},
+    "under model": lambda model: {"model": model.state_dict(), "ema": None},
+}
+
+
+class TestLoadModelRecord:
+    @pytest.mark.parametrize("as_zip", FORMATS.values(), ids=FORMATS)
+    def test_the_averaged_weights_are_preferred_where_the_trainers_would(self, file: Path, as_zip: bool) -> None:
+        model, ema = torch.nn.Linear(2, 2), torch.nn.Conv2d(1, 1, 1)
+        cases = [
+            ({"model": model, "ema": ema, "epoch": 3}, "Conv2d"),
+            ({"model": model, "ema": None}, "Linear"),
+            ({"model": model}, "Linear"),
+            ({"model": None, "ema": ema}, "Conv2d"),
+            ({"model": model, "ema": (ema, 71)}, "Conv2d"),
+            ({"model": model, "ema": ema.state_dict()}, "Linear"),
+            (model, "Linear"),
+        ]
+        for value, expected in cases:
+            saved(file, value, as_zip=as_zip)
+            record, checkpoint = load_model_record(file)
+            assert record.class_name == expected
+            assert list(checkpoint) == (list(value) if isinstance(value, dict) else [])
+
+    @pytest.mark.parametrize("wrap", STATE_DICTS.values(), ids=STATE_DICTS)
+    def test_weights_without_an_architecture_say_what_is_missing(self, file: Path, network: Any, wrap: Any) -> None:
+        saved(file, wrap(network))
+        with pytest.raises(UnsupportedError) as caught:
+            load_model_record(file)
+        for said in (str(file), "weights only (9 tensors, the first is 'first.weight')", "architecture is missing"):
+            assert said in str(caught.value)
+        assert "--family torch --model package.module:factory" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("value", "found"), [({"epoch": 3, "opt": None}, "'epoch', 'opt'"), ([1], "of type list"), ({}, "found: ")]
+    )
+    def test_a_file_without_any_network_says_what_it_found(self, file: Path, value: Any, found: str) -> None:
+        saved(file, value)
+        with pytest.raises(UnsupportedError, match=f"no network under 'ema' or 'model' .*{found}"):
+            load_model_record(file)
+
+    def test_modules_that_contain_themselves_are_refused(self, file: Path) -> None:
+        loop = torch.nn.Sequential(torch.nn.ReLU())
+        loop._modules["again"] = loop
+        saved(file, loop)
+        with pytest.raises(InputError, match="nested more than 64 deep"):
+            load_model_record(file)
+
+    def test_modules_whose_paths_double_at_each_level_are_refused(self, file: Path) -> None:
+        module = torch.nn.ReLU()
+        for _ in range(40):
+            module = torch.nn.Sequential(module, module)
+        saved(file, module)
+        with pytest.raises(InputError, match="or more than 50000"):
+            load_model_record(file)
+
+
+NOT_CHECKPOINTS = {
+    "web page": (b"<!DOCTYPE html><html>", "web page"),
+    "web page after white space": (b"\n\n <html>", "web page"),
+    "git-lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "safetensors": (b"\x10\0\0\0\0\0\0\0" + b'{"a":{}}' + b" " * 20, "safetensors"),
+    "ONNX": (b"\x08\x08\x12\x07pytorch", "ONNX"),
+    "TensorRT engine": (b"ftrt" + bytes(40), "TensorRT engine"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(20), "gzip"),
+    "tar": (b"storages".ljust(257, b"\0") + b"ustar\0" + bytes(250), "tar format"),
+    "DarkNet weights": (b"\0\0\0\0\2\0\0\0\0\0\0\0", "not a PyTorch file"),
+    "another zip": (b"PK\5\6" + bytes(18), "no PyTorch pickles"),
+    "plain pickle": (pickle.dumps({"a": 1}, protocol=4), "not one that torch.save wrote"),
+    "TorchScript": (
+        made.zip_checkpoint(b"\x80\2}.", others={"made/constants.pkl": b"", "made/code/x.py": b""}),
+        "TorchScript .* export it to ONNX",
+    ),
+    "two checkpoints": (made.zip_checkpoint(b"\x80\2}.", others={"other/data.pkl": b""}), "2 PyTorch pickles"),
+    "big-endian": (made.zip_checkpoint(b"\x80\2}.", others={"made/byteorder": b"big"}), "big-endian"),
+    "a pickle of tensors": (
+        made.zip_checkpoint(made.program(made.call("torch.storage _load_from_bytes", pickle.NONE))),
+        "written by pickle",
+    ),
+}
+
+
+class TestOtherFiles:
+    @pytest.mark.parametrize(("content", "said"), NOT_CHECKPOINTS.values(), ids=NOT_CHECKPOINTS)
+    def test_other_files_are_named(self, file: Path, content: bytes, said: str) -> None:
+        file.write_bytes(content)
+        with pytest.raises(UnsupportedError, match=said) as caught:
+            read_checkpoint(file)
+        assert str(file) in str(caught.value)
+
+    @pytest.mark.parametrize("as_zip", FORMATS.values(), ids=FORMATS)
+    def test_a_broken_download_is_named(self, file: Path, as_zip: bool, network: Any) -> None:
+        saved(file, network, as_zip=as_zip)
+        file.write_bytes(file.read_bytes()[:-200])
+        with pytest.raises(InputError, match=r"cut off.*download"):
+            read_checkpoint(file)
+
+    def test_an_absent_file_is_named(self, file: Path) -> None:
+        with pytest.raises(InputError, match="no such file"):
+            read_checkpoint(file)
+
+
+def stub_modules() -> types.ModuleType:
+    """A pickle module for `torch.load` that makes an empty `nn.Module` of every class that is not installed here."""
+
+    class StubUnpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if module.partition(".")[0] in ("models", "ultralytics", "torchvision"):
+                return type(name, (torch.nn.Module,), {"__module__": module, "forward": None})
+            return super().find_class(module, name)
+
+    stub = types.ModuleType("stub_pickle")
+    stub.__dict__.update(vars(pickle), Unpickler=StubUnpickler)
+    return stub
+
+
+def tensors_of_torch(module: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every parameter and buffer by its path, those that a state dict leaves out included."""
+    for table in (module._parameters, module._buffers):
+        yield from ((prefix + name, tensor) for name, tensor in table.items() if tensor is not None)
+    for name, child in module._modules.items():
+        if child is not None:
+            yield from tensors_of_torch(child, f"{prefix}{name}.")
+
+
+def tensors_of_record(record: Record, prefix: str = "") -> Iterator[tuple[str, TensorData]]:
+    """As `tensors_of_torch`, of a record."""
+    for table in ("_parameters", "_buffers"):
+        tensors = record.attributes.get(table, {})
+        yield from ((prefix + name, tensor) for name, tensor in tensors.items() if tensor is not None)
+    for name, child in record.module_children().items():
+        yield from tensors_of_record(child, f"{prefix}{name}.")
+
+
+@pytest.mark.skipif(not REAL_FILES, reason="../shared/golden and ../shared/weights (real files) are not here")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("path", REAL_FILES, ids=lambda path: path.stem if path.stem != "model" else path.parent.name)
+def test_every_tensor_of_a_real_file_is_what_torch_loads(path: Path) -> None:
+    record, checkpoint = load_model_record(path)
+    loaded = torch.load(path, map_location="cpu", pickle_module=stub_modules(), weights_only=False)
+    expected = dict(tensors_of_torch(loaded.get("ema") or loaded["model"]))
+    found = dict(tensors_of_record(record))
+    assert list(checkpoint) == list(loaded)
+    assert list(found) == list(expected)
+    assert len(found) > 50
+    for name, tensor in found.items():
+        assert tensor.load().tobytes() == in_numpy(expected[name]).tobytes(), name
+
+
+@needs_weights
+def test_a_real_file_reads_in_hundredths_of_a_second() -> None:
+    """About 20 ms on one core of a server; the bound only tells a change of order."""
+
+    def seconds() -> float:
+        start = perf_counter()
+        load_model_record(WEIGHTS / "yolov8n.pt")
+        return perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < 0.25
+
+
+def test_reading_imports_no_framework(file: Path, network: Any) -> None:
+    saved(file, {"model": network})
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from trtzoo.converters.checkpoint import load_model_record\n"
+        f"load_model_record(Path({str(file)!r}))\n"
+        "print(sorted({'torch', 'ultralytics', 'onnxruntime', 'cv2', 'tensorrt'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"

@@ -1,0 +1,73 @@
+"""Checkpoint files made by hand: zips around any pickle, and pickles opcode by opcode."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import zipfile
+from collections.abc import Mapping
+
+PROTOCOL = pickle.PROTO + b"\2"
+
+
+def zip_checkpoint(
+    program: bytes,
+    storages: Mapping[str, bytes] | None = None,
+    *,
+    compression: int = zipfile.ZIP_STORED,
+    others: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """A PyTorch zip with `program` as its pickle, storages by key, and other entries by their full names."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr("made/data.pkl", program)
+        for key, data in (storages or {}).items():
+            archive.writestr(f"made/data/{key}", data)
+        for name, data in (others or {}).items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def text(value: str) -> bytes:
+    """The opcodes that push a string."""
+    data = value.encode("utf-8", "surrogatepass")
+    return pickle.BINUNICODE + struct.pack("<I", len(data)) + data
+
+
+def integer(value: int) -> bytes:
+    """The opcodes that push an integer of any size."""
+    return pickle.dumps(value, protocol=2)[2:-1]
+
+
+def name(path: str) -> bytes:
+    """The opcodes that push a class or function: `name("os system")`."""
+    return pickle.GLOBAL + path.replace(" ", "\n").encode() + b"\n"
+
+
+def of(*parts: bytes) -> bytes:
+    """The opcodes that push a tuple of what `parts` push."""
+    return pickle.MARK + b"".join(parts) + pickle.TUPLE
+
+
+def call(path: str, *args: bytes) -> bytes:
+    """The opcodes that call a function: `call("os system", text("id"))`."""
+    return name(path) + of(*args) + pickle.REDUCE
+
+
+def storage(kind: str, key: str, count: int) -> bytes:
+    """The opcodes that push a storage: `storage("FloatStorage", "0", 4)`."""
+    identifier = of(text("storage"), name(f"torch {kind}"), text(key), text("cpu"), integer(count))
+    return identifier + pickle.BINPERSID
+
+
+def tensor(stored: bytes, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
+    """The opcodes that push a tensor of a storage."""
+    sizes, steps = of(*map(integer, shape)), of(*map(integer, strides))
+    hooks = call("collections OrderedDict")
+    return call("torch._utils _rebuild_tensor_v2", stored, integer(offset), sizes, steps, pickle.NEWFALSE, hooks)
+
+
+def program(*parts: bytes) -> bytes:
+    """A whole pickle."""
+    return PROTOCOL + b"".join(parts) + pickle.STOP
