@@ -75,7 +75,7 @@ def anchor_head(module: Record) -> AnchorHead:
     outputs = integer(module, "no", sum(head.parts))
     if classes < 1 or outputs != sum(head.parts):
         raise ModelError(
-            f"{module.class_path} says {outputs} values an anchor, but has {classes} classes, {masks} mask coefficients "
+            f"{module.class_path} says {outputs} values an anchor, but has {classes} classes, {masks} mask values "
             f"and keypoints {kpt_shape}; the file may come from a modified trainer"
         )
     return head

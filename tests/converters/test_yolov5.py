@@ -1,0 +1,191 @@
+"""YOLOv5 and YOLOv5-pose checkpoints against the original framework's outputs (../shared/golden) and real weights."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from shared import COCO, GOLDEN, WEIGHTS, golden_cases, needs_coco, needs_golden, needs_weights
+from trtzoo.converters import yolov5
+from trtzoo.converters.checkpoint import load_model_record
+from trtzoo.converters.heads import to_properties
+from trtzoo.converters.network import to_graph, torch_runner
+from trtzoo.converters.options import ReadOptions
+from trtzoo.errors import ModelError
+from trtzoo.onnx_graph import write_onnx
+
+CASES = [*golden_cases("y5_"), *golden_cases("tipose_")]
+DETECTORS = [case for case in CASES if not case.name.endswith("_cls")]
+MEAN = np.float32([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
+STD = np.float32([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
+
+by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+by_detector = pytest.mark.parametrize("case", DETECTORS, ids=lambda case: case.name)
+
+
+def read_case(case, size=None):
+    """The network of a golden case at the case's input size, or another, and the case's arrays."""
+    expected = np.load(case / "expected.npz")
+    record, checkpoint = load_model_record(case / "model.pt")
+    assert yolov5.matches(record)
+    options = ReadOptions(img_size=size or expected["images"].shape[2:])
+    return yolov5.read(record, checkpoint, case / "model.pt", options), expected
+
+
+def session(network, path, batch=None):
+    import onnxruntime
+
+    graph, meta = to_graph(network, batch, 17)
+    write_onnx(graph, to_properties(meta), path)
+    loaded = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in loaded.get_outputs()]
+    return lambda images: dict(zip(names, loaded.run(None, {"images": images}), strict=True))
+
+
+def contract(meta, pred):
+    """The original's rows (cx, cy, w, h, objectness, classes, keypoints) as the raw heads should be."""
+    pred = pred.astype(np.float64)
+    centre, size, after = pred[..., :2], pred[..., 2:4], 5 + len(meta.names)
+    heads = {
+        "boxes": np.concatenate([centre - size / 2, centre + size / 2], axis=-1),
+        "scores": pred[..., 4:5] * pred[..., 5:after],
+    }
+    if meta.kpt_shape:
+        heads["keypoints"] = pred[..., after:].reshape(*pred.shape[:2], *meta.kpt_shape)
+    return heads
+
+
+def assert_close(actual, expected, relative, absolute=0.0):
+    """Each output within `relative` of its largest value, plus `absolute`."""
+    assert list(actual) == list(expected)
+    for name, values in expected.items():
+        limit = relative * float(np.abs(values).max()) + (absolute if name == "boxes" else 0)
+        assert actual[name].shape == values.shape, name
+        worst = float(np.abs(actual[name] - values).max())
+        assert worst <= limit, f"{name}: off by {worst:.3g}, allowed {limit:.3g}"
+
+
+@needs_golden
+@by_detector
+def test_both_pictures_give_what_the_original_gives(case, tmp_path):
+    network, expected = read_case(case)
+    images, noise = expected["images"], json.loads((case / "case.json").read_text())["max_abs_diff_after_fuse"]
+    actual = session(network, tmp_path / "model.onnx", batch=2)(images)
+    # These random networks amplify rounding: the original itself moves by `noise` when it folds its batch normalisation.
+    assert_close(actual, contract(network.meta, expected["pred"]), 1e-4, noise)
+
+
+@needs_golden
+def test_classifier_normalises_in_the_graph_and_gives_probabilities(tmp_path):
+    network, expected = read_case(GOLDEN / "y5_v7_cls")
+    logits = expected["logits"].astype(np.float64)
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    run = session(network, tmp_path / "model.onnx")
+    # The golden logits were computed from `images` as the network's own input: after the normalisation.
+    assert_close(run(expected["images"] * STD + MEAN), {"probs": softmax}, 1e-5)
+    assert network.meta.preprocess.resize == "crop"
+
+
+@needs_golden
+@pytest.mark.parametrize(
+    ("name", "task", "names", "strides", "kpt_shape"),
+    [
+        ("y5_v7_detect_nc3_ema", "detect", ("class0", "class1", "class2"), (8, 16, 32), None),
+        ("y5_v7_cls", "classify", tuple(f"class{i}" for i in range(6)), (), None),
+        ("tipose_l6_rect", "pose", ("person",), (8, 16, 32, 64), (17, 3)),
+    ],
+)
+def test_metadata(name, task, names, strides, kpt_shape):
+    meta = read_case(GOLDEN / name)[0].meta
+    found = (meta.task, meta.names, meta.strides, meta.kpt_shape, meta.channels, meta.multi_label)
+    assert found == (task, names, strides, kpt_shape, 3, False)
+    assert meta.family == ("yolov5-pose" if task == "pose" else "yolov5")
+
+
+@needs_golden
+@by_name
+def test_symbolic_batch_takes_any_batch_and_a_rectangle(case, tmp_path):
+    network, _ = read_case(case, (128, 192))
+    run = session(network, tmp_path / "model.onnx")
+    images = np.random.default_rng(5).random((5, 3, 128, 192), np.float32)
+    whole = run(images)
+    for batch in (1, 2):
+        assert_close(run(images[:batch]), {name: values[:batch] for name, values in whole.items()}, 1e-5)
+
+
+@needs_golden
+@by_name
+def test_torch_computes_what_onnx_runtime_computes(case, tmp_path):
+    torch = pytest.importorskip("torch", reason="the torch backend is an extra")
+    torch.set_num_threads(1)
+    network, expected = read_case(case)
+    images, noise = expected["images"], json.loads((case / "case.json").read_text())["max_abs_diff_after_fuse"]
+    runs = session(network, tmp_path / "model.onnx")(images), torch_runner(network)(images)
+    assert_close(*runs, 1e-4, noise)
+
+
+@needs_golden
+def test_the_two_focus_orders_are_kept_apart():
+    """Slices count rows first (v5.0), TexasInstruments' Contract columns first: the first kernels differ in where a weight goes."""
+    from trtzoo.converters.blocks import block_conv
+
+    for name, cells in (("y5_v5_focus", [(0, 0), (1, 0), (0, 1), (1, 1)]), ("tipose_l6_rect", [(0, 0), (0, 1), (1, 0), (1, 1)])):
+        network, _ = read_case(GOLDEN / name)
+        stored = block_conv(load_model_record(GOLDEN / name / "model.pt")[0].child("model").child("0").child("conv"))
+        graph, _ = to_graph(network, 1, 17)
+        first = next(node for node in graph.nodes if node.op == "Conv")
+        kernel, blocks = np.asarray(first.inputs[1]._values.load()), np.split(stored.folded()[0].load(), 4, axis=1)
+        for (row, column), block in zip(cells, blocks, strict=True):
+            np.testing.assert_array_equal(kernel[:, :, row::2, column::2], block)
+
+
+@needs_golden
+@pytest.mark.parametrize(("name", "stride", "smaller"), [("y5_v5_focus", 32, 96), ("tipose_l6_rect", 64, 64)])
+def test_a_size_that_does_not_fit_names_the_next_ones(name, stride, smaller):
+    with pytest.raises(ModelError, match=f"stride {stride}.*--img-size {smaller} 640 and --img-size 128 640"):
+        read_case(GOLDEN / name, (100, 640))
+
+
+@needs_golden
+def test_default_size_is_the_familys_own():
+    def size_of(name):
+        record, checkpoint = load_model_record(GOLDEN / name / "model.pt")
+        network = yolov5.read(record, checkpoint, GOLDEN / name / "model.pt", ReadOptions())
+        return network.meta.imgsz, network.notes
+
+    assert size_of("y5_v5_focus") == ((640, 640), ())
+    assert size_of("tipose_l6_rect") == ((640, 640), ())
+    assert size_of("y5_v7_cls")[0] == (64, 64), "a classifier takes the size it was trained at"
+    size, notes = size_of("y5_v7_detect_nc3_ema")
+    assert size == (640, 640)
+    assert "trained at 96" in notes[0]
+
+
+@needs_weights
+@needs_coco
+def test_real_weights_find_what_is_in_the_picture(tmp_path):
+    import cv2
+
+    path = WEIGHTS / "yolov5n_v6.0-era.pt"
+    network = yolov5.read(*load_model_record(path), path, ReadOptions())
+    assert network.meta.imgsz == (640, 640)
+    assert len(network.meta.names) == 80
+    picture = cv2.imread(str(WEIGHTS / "dog.jpg"))
+    height, width = picture.shape[:2]
+    scale = 640 / max(height, width)
+    fitted = cv2.resize(picture, (round(width * scale), round(height * scale)))
+    canvas = np.full((640, 640, 3), 114, np.uint8)
+    top = (640 - fitted.shape[0]) // 2
+    canvas[top : top + fitted.shape[0], : fitted.shape[1]] = fitted
+    images = np.ascontiguousarray(canvas[:, :, ::-1].transpose(2, 0, 1)[None], np.float32) / 255
+    heads = session(network, tmp_path / "model.onnx")(images)
+    best = heads["scores"][0].max(axis=0)
+    found = {name for name, score in zip(network.meta.names, best, strict=True) if score > 0.25}
+    assert {"dog", "bicycle"} <= found
+    assert len(found) <= 6
+    dog = heads["boxes"][0, heads["scores"][0, :, network.meta.names.index("dog")].argmax()]
+    known = np.array([131, 221, 310, 541]) * scale + [0, top, 0, top]
+    assert np.abs(dog - known).max() < 25
+
+
