@@ -52,14 +52,14 @@ def to_graph(network: Network, batch: int | None, opset: int) -> tuple[gs.Graph,
     return ops.finish(heads), meta
 
 
-def torch_runner(network: Network, device: str = "cpu") -> Callable[[Array], dict[str, Array]]:
-    """The network as a function images [B, C, H, W] -> raw heads, computed with torch.
+def torch_runner(network: Network, device: str = "cpu", double: bool = False) -> Callable[[Array], dict[str, Array]]:
+    """The network as a function images [B, C, H, W] -> raw heads, computed with torch (`double`: in float64).
 
     Raises:
         MissingDependencyError: torch is not installed.
     """
     torch_ops = _torch_ops()
-    ops = torch_ops.TorchOps(device)
+    ops = torch_ops.TorchOps(device, double)
 
     def run(images: Array) -> dict[str, Array]:
         with torch_ops.torch.inference_mode():

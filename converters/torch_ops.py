@@ -32,17 +32,19 @@ class TorchOps(Ops):
 
     Args:
         device: where to compute, "cpu" or "cuda:0".
+        double: compute in float64, as a reference without rounding noise.
     """
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str = "cpu", double: bool = False) -> None:
         super().__init__()
         self.device = torch.device(device)
+        self.dtype = torch.float64 if double else torch.float32
         self._kept: dict[str, Any] = {}
 
     def begin(self, images: Array) -> Tensor:
         """Start a pass on images float32 [B, C, H, W]; returns the network's input."""
         self._used.clear()
-        return torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        return torch.from_numpy(np.ascontiguousarray(images)).to(self.device, self.dtype)
 
     def shape(self, x: Tensor) -> tuple[int, ...]:
         return tuple(x.shape[1:])
@@ -130,11 +132,9 @@ class TorchOps(Ops):
         return _BINARY[kind](self._operand(a), self._operand(b))
 
     def _operand(self, value: Operand) -> Tensor:
-        return (
-            value
-            if isinstance(value, torch.Tensor)
-            else torch.as_tensor(np.asarray(value, np.float32), device=self.device)
-        )
+        if isinstance(value, torch.Tensor):
+            return value
+        return torch.as_tensor(np.asarray(value, np.float32), dtype=self.dtype, device=self.device)
 
     def _folded(self, conv: Conv, name: str, transposed: bool) -> tuple[Tensor, Tensor | None]:
         name = self.full_name(name)
@@ -145,7 +145,7 @@ class TorchOps(Ops):
 
     def _keep(self, name: str, weight: Weight) -> Tensor:
         if name not in self._kept:
-            self._kept[name] = torch.from_numpy(np.array(weight.load(), np.float32)).to(self.device)
+            self._kept[name] = torch.from_numpy(np.array(weight.load(), np.float32)).to(self.device, self.dtype)
         return self._kept[name]
 
 
