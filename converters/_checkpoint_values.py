@@ -150,6 +150,13 @@ def _slice(args: tuple[Any, ...], spend: Spend) -> slice:
     return slice(start, stop, step)
 
 
+def _range(args: tuple[Any, ...], spend: Spend) -> range:
+    """A range, such as YOLOv5's `Sum` keeps; its numbers are made only when it is iterated."""
+    if len(args) != 3 or any(type(argument) is not int for argument in args):
+        raise ValueError("a range has three integers")
+    return range(*args)
+
+
 def _complex(args: tuple[Any, ...], spend: Spend) -> complex:
     real, imaginary = args
     if type(real) is not float or type(imaginary) is not float:
@@ -196,6 +203,7 @@ _CONSTRUCTORS: dict[str, Constructor] = {
     "builtins.set": _set,
     "builtins.frozenset": _frozen_set,
     "builtins.slice": _slice,
+    "builtins.range": _range,
     "builtins.complex": _complex,
     "builtins.bytes": _bytes,
     "builtins.bytearray": _byte_array,

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from shared import COCO, GOLDEN, WEIGHTS, golden_cases, needs_coco, needs_golden, needs_weights
+from shared import GOLDEN, WEIGHTS, golden_cases, needs_coco, needs_golden, needs_weights
 from trtzoo.converters import yolov5
 from trtzoo.converters.checkpoint import load_model_record
 from trtzoo.converters.heads import to_properties
@@ -66,13 +66,17 @@ def assert_close(actual, expected, relative, absolute=0.0):
         assert worst <= limit, f"{name}: off by {worst:.3g}, allowed {limit:.3g}"
 
 
+def noise_of(case):
+    """How far the original's boxes move, in pixels, when it folds its batch normalisation itself."""
+    return json.loads((case / "case.json").read_text())["max_abs_diff_after_fuse"]
+
+
 @needs_golden
 @by_detector
 def test_both_pictures_give_what_the_original_gives(case, tmp_path):
     network, expected = read_case(case)
-    images, noise = expected["images"], json.loads((case / "case.json").read_text())["max_abs_diff_after_fuse"]
+    images, noise = expected["images"], noise_of(case)
     actual = session(network, tmp_path / "model.onnx", batch=2)(images)
-    # These random networks amplify rounding: the original itself moves by `noise` when it folds its batch normalisation.
     assert_close(actual, contract(network.meta, expected["pred"]), 1e-4, noise)
 
 
@@ -120,17 +124,20 @@ def test_torch_computes_what_onnx_runtime_computes(case, tmp_path):
     torch = pytest.importorskip("torch", reason="the torch backend is an extra")
     torch.set_num_threads(1)
     network, expected = read_case(case)
-    images, noise = expected["images"], json.loads((case / "case.json").read_text())["max_abs_diff_after_fuse"]
+    images, noise = expected["images"], noise_of(case)
     runs = session(network, tmp_path / "model.onnx")(images), torch_runner(network)(images)
     assert_close(*runs, 1e-4, noise)
 
 
 @needs_golden
 def test_the_two_focus_orders_are_kept_apart():
-    """Slices count rows first (v5.0), TexasInstruments' Contract columns first: the first kernels differ in where a weight goes."""
+    """Slices count rows first (v5.0), TexasInstruments' Contract columns first: a weight goes to another pixel."""
     from trtzoo.converters.blocks import block_conv
 
-    for name, cells in (("y5_v5_focus", [(0, 0), (1, 0), (0, 1), (1, 1)]), ("tipose_l6_rect", [(0, 0), (0, 1), (1, 0), (1, 1)])):
+    for name, cells in (
+        ("y5_v5_focus", [(0, 0), (1, 0), (0, 1), (1, 1)]),
+        ("tipose_l6_rect", [(0, 0), (0, 1), (1, 0), (1, 1)]),
+    ):
         network, _ = read_case(GOLDEN / name)
         stored = block_conv(load_model_record(GOLDEN / name / "model.pt")[0].child("model").child("0").child("conv"))
         graph, _ = to_graph(network, 1, 17)
@@ -187,5 +194,3 @@ def test_real_weights_find_what_is_in_the_picture(tmp_path):
     dog = heads["boxes"][0, heads["scores"][0, :, network.meta.names.index("dog")].argmax()]
     known = np.array([131, 221, 310, 541]) * scale + [0, top, 0, top]
     assert np.abs(dog - known).max() < 25
-
-

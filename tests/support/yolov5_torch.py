@@ -256,8 +256,8 @@ class MetaAconC(nn.Module):
         self.fc1, self.fc2 = nn.Conv2d(c, hidden, 1), nn.Conv2d(hidden, c, 1)
 
     def forward(self, x):
-        slope = (self.p1 - self.p2) * x
-        return slope * torch.sigmoid(self.fc2(self.fc1(x.mean((2, 3), keepdim=True))) * slope) + self.p2 * x
+        slope, mean = (self.p1 - self.p2) * x, x.mean((2, 3), keepdim=True)
+        return slope * torch.sigmoid(self.fc2(self.fc1(mean)).sigmoid() * slope) + self.p2 * x
 
 
 class Hardswish(nn.Module):
@@ -353,7 +353,7 @@ class KeypointDetect(Detect):
         return torch.cat((x[:, :, :2].sigmoid(), points), dim=2)
 
 
-KeypointDetect.__name__ = KeypointDetect.__qualname__ = "Detect"
+KeypointDetect.__name__ = "Detect"
 
 
 class Classify(nn.Module):
@@ -439,8 +439,12 @@ def _importable(model, root):
     added = {}
     for cls in classes:
         home = next((home for home, names in _HOMES.items() if cls.__name__ in names), "common")
-        cls.__module__ = f"{root}utils.activations" if home == "activations" else f"{root}models.{home}"
-        setattr(added.setdefault(cls.__module__, ModuleType(cls.__module__)), cls.__name__, cls)
+        cls.__qualname__ = cls.__name__
+        cls.__module__ = path = f"{root}utils.activations" if home == "activations" else f"{root}models.{home}"
+        for end in [position for position, letter in enumerate(f"{path}.") if letter == "."]:
+            added.setdefault(path[:end], ModuleType(path[:end]))
+        setattr(added[path], cls.__name__, cls)
+    before = {path: sys.modules[path] for path in added if path in sys.modules}
     try:
         sys.modules.update(added)
         yield
@@ -449,6 +453,7 @@ def _importable(model, root):
             cls.__module__ = __name__
         for path in added:
             del sys.modules[path]
+        sys.modules.update(before)
 
 
 def save(model, path, root="", **checkpoint):
