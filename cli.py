@@ -111,9 +111,8 @@ def _add_convert(commands: Any) -> None:
     end2end.add_argument(
         "--nms-candidates",
         type=_positive,
-        default=1000,
         metavar="M",
-        help="best (anchor, class) pairs that enter the NMS, at most 3840 (default: 1000)",
+        help="best (anchor, class) pairs that enter the NMS, at most 3840 (default: 1000; 3840 where K is 1000 or more)",
     )
     _add_thresholds(end2end, conf=0.25, iou=0.45, topk=100)
 
@@ -219,7 +218,7 @@ def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
         iou_thres=options.iou_thres,
         conf_thres=options.conf_thres,
         topk_all=options.topk_all,
-        candidates=options.nms_candidates,
+        candidates=options.nms_candidates or (1000 if options.topk_all < 1000 else 3840),
         class_agnostic=options.class_agnostic,
     )
     return ConvertSettings(

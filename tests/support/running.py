@@ -40,7 +40,11 @@ def assert_interpreters_agree(network: Network, images: np.ndarray, tolerance: f
     That rounding is measured: the distance of torch's float32 from torch's float64. Random deep nets amplify it far above
     the tolerance; on trained ones it is below.
     """
-    onnx, torch, exact = run_network(network, images), run_torch(network, images), run_torch(network, images, double=True)
+    onnx, torch, exact = (
+        run_network(network, images),
+        run_torch(network, images),
+        run_torch(network, images, double=True),
+    )
     assert list(onnx) == list(torch)
     for name in onnx:
         noise = relative_error(torch[name], exact[name])
