@@ -1,16 +1,28 @@
-"""The thresholds of an end-to-end graph: two constants of known names that can be changed, or made graph inputs."""
+"""The thresholds of an end-to-end graph: two constants of known names that can be changed, or made graph inputs.
+
+Every route compares with the constants `nms.conf_thres` and `nms.iou_thres`; a plugin has them in its attributes too.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import onnx_graphsurgeon as gs
 
-from ..converters.heads import NmsSettings
+from ..converters.heads import ModelMeta, NmsSettings
+from ..errors import InputError, ModelError, UnsupportedError
 from .emitter import Emitter, Tensor
 
 CONF, IOU = "nms.conf_thres", "nms.iou_thres"
 """Names of the constants, float32 [1]."""
+CONF_INPUT, IOU_INPUT = "conf_thres", "iou_thres"
+"""Names of the graph inputs that `runtime_thresholds` makes of them, float32 [1]."""
+PLUGIN_CONF, PLUGIN_IOU = "plugin.score_threshold", "plugin.iou_threshold"
+"""Names of the constants that a lowered plugin's attributes become, float32 [1]."""
+PLUGIN_ATTRIBUTES = {CONF: "score_threshold", IOU: "iou_threshold"}
+RUNTIME = "runtime_thresholds"
+"""Key of `ModelMeta.extra` that says that the thresholds are inputs."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,106 @@ class Thresholds:
     iou: Tensor
 
 
+def conf_constant(emit: Emitter, settings: NmsSettings) -> Tensor:
+    """The score threshold that a route compares with, float32 [1]."""
+    return emit.constant(CONF, np.array([settings.conf_thres], np.float32))
+
+
 def threshold_constants(emit: Emitter, settings: NmsSettings) -> Thresholds:
-    """The constants that a route compares with."""
-    conf, iou = (np.array([value], np.float32) for value in (settings.conf_thres, settings.iou_thres))
-    return Thresholds(emit.constant(CONF, conf), emit.constant(IOU, iou))
+    """Both constants, for a route that compares overlaps itself."""
+    return Thresholds(conf_constant(emit, settings), emit.constant(IOU, np.array([settings.iou_thres], np.float32)))
+
+
+def check_thresholds(conf_thres: float, iou_thres: float) -> None:
+    """Raise InputError for a threshold outside its range."""
+    if not 0 <= conf_thres < 1:
+        raise InputError(f"--conf-thres {conf_thres} is out of range; choose 0 to below 1")
+    if not 0 < iou_thres <= 1:
+        raise InputError(f"--iou-thres {iou_thres} is out of range; choose above 0 to 1")
+
+
+def set_thresholds(
+    graph: gs.Graph, meta: ModelMeta, conf_thres: float | None = None, iou_thres: float | None = None
+) -> ModelMeta:
+    """Change the thresholds of an end-to-end graph in place, and return its metadata with them.
+
+    Args:
+        graph: made by `add_nms`, in any layout, lowered or not.
+        meta: of the graph.
+        conf_thres: the new score threshold, None to leave it.
+        iou_thres: the new IoU threshold, None to leave it.
+
+    Raises:
+        InputError: a threshold is out of range.
+        UnsupportedError: raw heads, thresholds that are graph inputs, or an IoU threshold where nothing is suppressed.
+        ModelError: the graph does not hold the thresholds that its metadata promises.
+    """
+    settings = _changeable(meta)
+    new = replace(
+        settings,
+        conf_thres=settings.conf_thres if conf_thres is None else conf_thres,
+        iou_thres=settings.iou_thres if iou_thres is None else iou_thres,
+    )
+    check_thresholds(new.conf_thres, new.iou_thres)
+    if iou_thres is not None and settings.route == "none":
+        raise UnsupportedError("--iou-thres has no meaning for an NMS-free head; only --conf-thres can be changed")
+    if conf_thres is not None:
+        _set(graph, CONF, conf_thres)
+    if iou_thres is not None:
+        _set(graph, IOU, iou_thres)
+    return replace(meta, nms=new)
+
+
+def runtime_thresholds(graph: gs.Graph, meta: ModelMeta) -> ModelMeta:
+    """Make the thresholds inputs of the graph: `conf_thres` and, where boxes suppress each other, `iou_thres`.
+
+    Both are float32 [1] and must be given at every run; the metadata keep the former values as a suggestion.
+
+    Raises:
+        UnsupportedError: raw heads, or a plugin that holds its thresholds as attributes.
+    """
+    settings = _changeable(meta)
+    plugin = _plugins(graph)
+    if plugin:
+        raise UnsupportedError(
+            f"--runtime-thresholds: {plugin[0].op} takes its thresholds as attributes; use --nms plain or --nms onnx"
+        )
+    pairs = [(CONF, CONF_INPUT)] if settings.route == "none" else [(CONF, CONF_INPUT), (IOU, IOU_INPUT)]
+    for name, public in pairs:
+        old = _constant(graph, name)
+        if old is None:
+            raise ModelError(f"the graph lacks the threshold {name}; convert the weights again")
+        fresh = gs.Variable(public, dtype=np.dtype(np.float32), shape=[1])
+        for node in list(old.outputs):
+            node.inputs = [fresh if tensor is old else tensor for tensor in node.inputs]
+        graph.inputs.append(fresh)
+    return replace(meta, extra={**meta.extra, RUNTIME: True})
+
+
+def _changeable(meta: ModelMeta) -> NmsSettings:
+    """The settings of a graph whose thresholds are in it."""
+    if meta.nms is None:
+        raise UnsupportedError("a model with raw heads has no thresholds; convert it with --end2end")
+    if meta.extra.get(RUNTIME):
+        raise UnsupportedError("this model's thresholds are graph inputs; give them when it runs")
+    return meta.nms
+
+
+def _set(graph: gs.Graph, name: str, value: float) -> None:
+    """Write a threshold wherever it is kept."""
+    found = [_constant(graph, name), _constant(graph, PLUGIN_CONF if name == CONF else PLUGIN_IOU)]
+    constants, plugins = [constant for constant in found if constant is not None], _plugins(graph)
+    if not constants and not plugins:
+        raise ModelError(f"the graph lacks the threshold {name}; convert the weights again")
+    for constant in constants:
+        constant.values = np.array([value], np.float32)
+    for node in plugins:
+        node.attrs[PLUGIN_ATTRIBUTES[name]] = float(value)
+
+
+def _constant(graph: gs.Graph, name: str) -> gs.Constant | None:
+    return next((x for node in graph.nodes for x in node.inputs if x.name == name and isinstance(x, gs.Constant)), None)
+
+
+def _plugins(graph: gs.Graph) -> list[gs.Node]:
+    return [node for node in graph.nodes if node.op.startswith("EfficientNMS")]

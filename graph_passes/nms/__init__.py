@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 
-from ...converters.heads import ModelMeta, NmsSettings, end2end_outputs
+from ...converters.heads import ModelMeta, NmsSettings
 from ...errors import InputError
 from ..emitter import Emitter, Tensor
+from ..layouts import check_layout, dress_rows
 from ..target import Target
-from ..thresholds import threshold_constants
+from ..thresholds import check_thresholds
 from .assembly import assemble
-from .candidates import best_candidates
+from .candidates import Candidates
+from .choose import resolve
+from .efficient import efficient
+from .efficient_idx import efficient_idx
 from .heads import Heads, find_heads
-from .plain import greedy
+from .no_suppression import no_suppression
+from .onnx_operator import onnx_operator
+from .plain import plain
 
 MOST = 3840
 """The longest TopK of TensorRT, so the limit of M and K."""
+
+SURVIVORS: Mapping[str, Callable[[Emitter, Heads, NmsSettings], Candidates]] = {
+    "plain": plain, "efficient-idx": efficient_idx, "onnx": onnx_operator, "none": no_suppression,
+}  # fmt: skip
+"""The routes that only say which candidates survive."""
 
 
 def add_nms(
@@ -36,25 +48,26 @@ def add_nms(
         The metadata with the settings used, and one line that says which route was chosen and why.
 
     Raises:
-        InputError: a setting is out of range.
+        InputError: a setting is out of range, or no such route or layout.
         ModelError: the graph does not end in raw heads.
-        UnsupportedError: the route cannot do this task, or does not run on this target.
+        UnsupportedError: the route cannot do this task, or does not run on this target, or the layout does not fit.
     """
     _check_settings(settings)
     if meta.task == "classify":
         return meta, "a classifier has no boxes: its probabilities pass through"
-    settings, reason = replace(settings, route="plain"), "plain"
-    outputs = _plain(Emitter(graph, "/nms"), find_heads(graph, meta), settings)
-    meta = meta.with_nms(settings)
-    _finish(graph, meta, outputs)
-    return meta, reason
+    route, reason = resolve(meta, settings, target)
+    meta = meta.with_nms(replace(settings, route=route))
+    check_layout(meta, layout)
+    outputs = _rows(Emitter(graph, "/nms"), find_heads(graph, meta), meta, replace(settings, route=route), target)
+    return dress_rows(graph, meta, outputs, layout), reason
 
 
-def _plain(emit: Emitter, heads: Heads, settings: NmsSettings) -> dict[str, Tensor]:
-    thresholds = threshold_constants(emit, settings)
-    candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label)
-    survivors, used = greedy(emit, heads, candidates, settings, thresholds)
-    return assemble(emit, heads, survivors, used, settings.topk_all)
+def _rows(emit: Emitter, heads: Heads, meta: ModelMeta, settings: NmsSettings, target: Target) -> dict[str, Tensor]:
+    """The end-to-end outputs by name."""
+    if settings.route == "efficient":
+        return efficient(emit, heads, settings, target)
+    survivors = SURVIVORS[settings.route](emit, heads, settings)
+    return assemble(emit, heads, survivors, settings.topk_all, meta.imgsz)
 
 
 def _check_settings(settings: NmsSettings) -> None:
@@ -62,17 +75,4 @@ def _check_settings(settings: NmsSettings) -> None:
     for flag, value in (("--topk-all", settings.topk_all), ("--nms-candidates", settings.candidates)):
         if not 1 <= value <= MOST:
             raise InputError(f"{flag} {value} is out of range; choose 1 to {MOST} (TensorRT's longest TopK)")
-    if not 0 <= settings.conf_thres < 1:
-        raise InputError(f"--conf-thres {settings.conf_thres} is out of range; choose 0 to below 1")
-    if not 0 < settings.iou_thres <= 1:
-        raise InputError(f"--iou-thres {settings.iou_thres} is out of range; choose above 0 to 1")
-
-
-def _finish(graph: gs.Graph, meta: ModelMeta, outputs: dict[str, Tensor]) -> None:
-    """Give the outputs their names and order, and drop the raw ones."""
-    graph.outputs = []
-    for spec in end2end_outputs(meta):
-        tensor = outputs[spec.name]
-        tensor.name = spec.name
-        graph.outputs.append(tensor)
-    graph.cleanup(remove_unused_graph_inputs=False)
+    check_thresholds(settings.conf_thres, settings.iou_thres)

@@ -1,6 +1,6 @@
 """The one end of every route: survivors become the rows of the end-to-end contract.
 
-scores x keep -> TopK(K) -> gather boxes, keypoints, mask coefficients by anchor -> zero the unused rows
+scores, 0 where suppressed -> TopK(K) -> gather boxes, keypoints, mask coefficients by anchor -> zero unused rows
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from ..emitter import Emitter, Tensor
 from .candidates import Candidates
 from .heads import Heads
+from .masks import instance_masks
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Rows:
         anchors: int64 [B, K]; any anchor where the row is unused.
         used: bool [B, K].
         scores: float32 [B, K], 0 where unused.
-        classes: int64 [B, K].
+        classes: int64 [B, K], 0 where unused.
     """
 
     anchors: Tensor
@@ -31,26 +32,45 @@ class Rows:
     classes: Tensor
 
 
-def assemble(emit: Emitter, heads: Heads, candidates: Candidates, keep: Tensor | None, count: int) -> dict[str, Tensor]:
-    """The end-to-end outputs by name.
+def assemble(
+    emit: Emitter, heads: Heads, survivors: Candidates, count: int, imgsz: tuple[int, int]
+) -> dict[str, Tensor]:
+    """The end-to-end outputs by name, and for a segment model also `det_coeffs` [B, K, M] and `protos`.
 
     Args:
         emit: of the graph.
         heads: the raw heads.
-        candidates: N an image.
-        keep: float32 [B, N], 1 for survivors and 0 else; None: every candidate with a score above 0.
+        survivors: N an image, with a score of 0 where there is none.
         count: K.
+        imgsz: height and width of the network's input.
     """
-    rows = _best_rows(emit, candidates, keep, count)
+    rows = best_rows(emit, survivors, count)
     outputs = {
         "num_dets": emit.reduce("ReduceSum", emit.cast(rows.used, np.int32), 1, name="num_dets"),
         "det_boxes": take(emit, heads.boxes, rows, "det_boxes"),
         "det_scores": rows.scores,
-        "det_classes": emit.cast(emit.where(rows.used, rows.classes, np.array(0, np.int64)), np.int32, "det_classes"),
+        "det_classes": emit.cast(rows.classes, np.int32, "det_classes"),
     }
     if heads.keypoints is not None:
         outputs["det_kpts"] = take(emit, heads.keypoints, rows, "det_kpts")
+    if heads.mask_coeffs is not None:
+        coeffs = take(emit, heads.mask_coeffs, rows, "det_coeffs")
+        masks = instance_masks(
+            Emitter(emit.graph, f"{emit.scope}/masks"), coeffs, heads.protos, outputs["det_boxes"], imgsz
+        )
+        outputs |= {"det_masks": masks, "det_coeffs": coeffs, "protos": heads.protos}
     return outputs
+
+
+def best_rows(emit: Emitter, survivors: Candidates, count: int) -> Rows:
+    """The `count` best survivors; where there are fewer, unused rows."""
+    available = int(survivors.scores.shape[1])
+    scores, position = emit.topk(emit.pad_end(survivors.scores, 1, count - available), count, name="rows")
+    if available < count:
+        position = emit.binary("Min", position, np.array(available - 1, np.int64))
+    used = emit.binary("Greater", scores, np.array(0, np.float32), "used")
+    anchors, classes = (emit.gather_elements(x, position) for x in (survivors.anchors, survivors.classes))
+    return Rows(anchors, used, scores, emit.where(used, classes, np.array(0, np.int64)))
 
 
 def take(emit: Emitter, values: Tensor, rows: Rows, name: str) -> Tensor:
@@ -60,14 +80,3 @@ def take(emit: Emitter, values: Tensor, rows: Rows, name: str) -> Tensor:
     for axis in range(2, len(taken.shape)):
         used = emit.unsqueeze(used, axis)
     return emit.where(used, taken, np.array(0, np.float32), name)
-
-
-def _best_rows(emit: Emitter, candidates: Candidates, keep: Tensor | None, count: int) -> Rows:
-    kept = candidates.scores if keep is None else emit.binary("Mul", candidates.scores, keep, "kept_scores")
-    available = int(kept.shape[1])
-    scores, position = emit.topk(emit.pad_end(kept, 1, count - available), count, name="rows")
-    if available < count:
-        position = emit.binary("Min", position, np.array(available - 1, np.int64))
-    used = emit.binary("Greater", scores, np.array(0, np.float32), "used")
-    anchors, classes = (emit.gather_elements(x, position) for x in (candidates.anchors, candidates.classes))
-    return Rows(anchors, used, scores, classes)

@@ -33,6 +33,6 @@ def box_iou(emit: Emitter, rows: list[Tensor], others: list[Tensor]) -> Tensor:
     for begin, end in ((0, 2), (1, 3)):
         low, high = emit.binary("Max", rows[begin], others[begin]), emit.binary("Min", rows[end], others[end])
         sides.append(emit.unary("Relu", emit.binary("Sub", high, low)))
-    inter = emit.binary("Mul", *sides, name="inter")
+    inter = emit.binary("Mul", sides[0], sides[1], "inter")
     union = emit.binary("Sub", emit.binary("Add", rows[4], others[4]), inter, "union")
     return emit.binary("Div", inter, union, "iou")

@@ -1,0 +1,115 @@
+"""Which NMS route a graph gets: what each cannot do, and what `auto` prefers for a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...converters.heads import ModelMeta, NmsSettings
+from ...errors import InputError, UnsupportedError
+from ..target import Target
+from .efficient import AGNOSTIC_SINCE
+
+ROUTES = ("plain", "efficient", "efficient-idx", "onnx", "none")
+
+DENSE_BELOW = 0.007
+"""Below this score threshold the plugins sort every score and fill unused rows with junk (efficientNMSInference.cu)."""
+
+Obstacle = Callable[[ModelMeta, NmsSettings, Target], "str | None"]
+
+
+def resolve(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[str, str]:
+    """The route for these settings, and one line that says why.
+
+    Raises:
+        InputError: no such route.
+        UnsupportedError: the route cannot do it; the message names the reason and what can.
+    """
+    preferred, why = _preferred(meta, settings, target)
+    if settings.route == "auto":
+        return preferred, f"--nms auto chose {preferred} for {target}: {why}"
+    if settings.route not in ROUTES:
+        raise InputError(f"--nms {settings.route} is not a route; choose auto, {', '.join(ROUTES)}")
+    obstacle = OBSTACLES[settings.route](meta, settings, target)
+    if obstacle:
+        raise UnsupportedError(f"--nms {settings.route}: {obstacle}; use --nms {preferred}")
+    return settings.route, f"--nms {settings.route} for {target}, as asked{_caution(settings.route, target)}"
+
+
+def _preferred(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[str, str]:
+    """The first route without an obstacle, and why it comes first."""
+    for route, why in _preferences(meta, settings, target):
+        if OBSTACLES[route](meta, settings, target) is None:
+            return route, why
+    raise UnsupportedError(
+        f"no NMS route does {meta.task} on {target}; choose tensorrt:8.5 or later, or leave --end2end out"
+    )
+
+
+def _preferences(meta: ModelMeta, settings: NmsSettings, target: Target) -> list[tuple[str, str]]:
+    if meta.nms_free:
+        return [("none", "the head gives one box an object, so its best rows are the answer")]
+    everywhere = ("plain", "standard operators, exact, and the same on every runtime")
+    version = target.tensorrt
+    if version is None or version >= (11, 0):
+        return [everywhere]
+    plugin = ("efficient", "the EfficientNMS_TRT plugin ships with this TensorRT and does detection in one kernel")
+    indices = ("efficient-idx", "this TensorRT is older than the operators of plain, but has the plugin with indices")
+    if settings.conf_thres < DENSE_BELOW:
+        return [everywhere, plugin, indices]
+    return [plugin, everywhere, indices]
+
+
+def _caution(route: str, target: Target) -> str:
+    if route == "efficient-idx" and (target.tensorrt or (0, 0)) >= (10, 16):
+        return "; NVIDIA says that TensorRT 10.16 drops EfficientNMS_ONNX_TRT, plain does without it"
+    if route == "efficient" and (target.tensorrt or (0, 0)) >= (10, 12):
+        return "; the plugin is deprecated since TensorRT 10.12, plain does without it"
+    return ""
+
+
+def _plain(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
+    if (target.tensorrt or (8, 5)) < (8, 5):
+        return f"its operators need TensorRT 8.5, the target is {target}"
+    return None
+
+
+def _efficient(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
+    if meta.task != "detect":
+        return f"EfficientNMS_TRT returns no indices, so what belongs to the boxes of a {meta.task} model is lost"
+    if target.tensorrt is None:
+        return f"{target} has no EfficientNMS_TRT plugin"
+    if settings.class_agnostic and target.tensorrt < AGNOSTIC_SINCE:
+        return f"the plugin has no class-agnostic mode before TensorRT 8.6, the target is {target}"
+    return None
+
+
+def _efficient_idx(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
+    if meta.task == "obb":
+        return "EfficientNMS_ONNX_TRT compares upright boxes only"
+    if target.tensorrt is None:
+        return f"{target} has no EfficientNMS_ONNX_TRT plugin"
+    if target.tensorrt >= (11, 0):
+        return "EfficientNMS_ONNX_TRT is gone from TensorRT 11"
+    return None
+
+
+def _onnx(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
+    if meta.task == "obb":
+        return "NonMaxSuppression compares upright boxes only"
+    if target.kind == "tensorrt-rtx":
+        return "TensorRT-RTX parses NonMaxSuppression but has no kernel for it"
+    if (target.tensorrt or (8, 5)) < (8, 5):
+        return f"TensorRT's NMS layer came with 8.5, the target is {target}"
+    return None
+
+
+def _none(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
+    if not meta.nms_free:
+        return "this head gives several boxes an object, which must suppress each other"
+    return None
+
+
+OBSTACLES: dict[str, Obstacle] = {
+    "plain": _plain, "efficient": _efficient, "efficient-idx": _efficient_idx, "onnx": _onnx, "none": _none,
+}  # fmt: skip
+"""Why a route cannot do it, or None."""
