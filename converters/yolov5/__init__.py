@@ -9,18 +9,19 @@ package.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError, UnsupportedError
+from ...files import sha256_of
 from ..checkpoint import Record
+from ..checkpoint_facts import class_names, layer_rows
 from ..heads import ModelMeta, Preprocess
 from ..image_size import check_size, round_up
-from ..modules import Walker, integer, run_layers, unknown_class
-from ..names import numbered_names, read_names
-from ..network import Network
+from ..modules import Walker, has, run_layers, unknown_class
+from ..network import Forward, Network
 from ..ops import Ops, Tensor
 from ..options import ReadOptions
 from .heads import AnchorHead, anchor_head
@@ -77,16 +78,17 @@ def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: Read
     meta = ModelMeta(
         family="yolov5-pose" if parts.task == "pose" else "yolov5",
         task=parts.task,
-        names=_names(parts, options),
+        names=class_names(parts.record, _class_count(parts), options),
         strides=parts.strides,
         imgsz=size,
         channels=_channels(parts.record),
         kpt_shape=parts.head.kpt_shape if parts.head else None,
         preprocess=Preprocess() if parts.head else Preprocess(resize="crop"),
         source=path.name,
+        source_sha256=sha256_of(path),
         extra={} if parts.head else {"normalised_in_graph": {"mean": MEAN, "std": STD}},
     )
-    return Network(meta, _forward(parts), notes, tuple(_layer_rows(parts.layers)))
+    return Network(meta, _forward(parts), notes, layer_rows(parts.layers))
 
 
 def _parts(model: Record) -> _Model:
@@ -106,7 +108,7 @@ def _parts(model: Record) -> _Model:
     return _Model(model, tuple(layers), None if last.class_name == "Classify" else anchor_head(last))
 
 
-def _forward(parts: _Model) -> Any:
+def _forward(parts: _Model) -> Forward:
     """The forward pass: layer by layer, the last of which gives the raw heads."""
     last = len(parts.layers) - 1
 
@@ -147,20 +149,12 @@ def _trained_size(checkpoint: Mapping[str, Any]) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
 
 
-def _names(parts: _Model, options: ReadOptions) -> tuple[str, ...]:
-    """Class names from the user's file, else from the model: a list, or a dict by number."""
-    classes = parts.head.classes if parts.head else _classifier_classes(parts.layers[-1])
-    if options.names:
-        return read_names(options.names, classes)
-    stored = parts.record.get("names")
-    named = dict(enumerate(stored)) if isinstance(stored, (list, tuple)) else stored if isinstance(stored, dict) else {}
-    defaults = numbered_names(classes)
-    return tuple(str(named.get(number, default)) for number, default in enumerate(defaults))
-
-
-def _classifier_classes(module: Record) -> int:
-    """C of a Classify layer: the outputs of its linear layer, or, before release 6.2, of its convolution."""
-    last = module.child("linear" if module.get("linear") is not None else "conv")
+def _class_count(parts: _Model) -> int:
+    """C: what the head says; a classifier's are the outputs of its linear layer or, before 6.2, of its convolution."""
+    if parts.head:
+        return parts.head.classes
+    module = parts.layers[-1]
+    last = module.child("linear" if has(module, "linear") else "conv")
     return last.tensor("weight").shape[0]
 
 
@@ -169,11 +163,3 @@ def _channels(model: Record) -> int:
     config = model.get("yaml")
     value = config.get("ch", 3) if isinstance(config, dict) else 3
     return value if isinstance(value, int) and value > 0 else 3
-
-
-def _layer_rows(layers: Sequence[Record]) -> list[str]:
-    """A row a layer: number, sources, class, parameters."""
-    return [
-        f"{index:>3}  {layer.get('f', -1)!s:<18}{integer(layer, 'np', 0):>9}  {layer.class_name}"
-        for index, layer in enumerate(layers)
-    ]

@@ -93,7 +93,8 @@ def _acon(ops: Ops, module: Record, x: Tensor, beta: Tensor) -> Tensor:
     return ops.add(ops.mul(slope, ops.sigmoid(ops.mul(slope, beta))), ops.mul(x, second))
 
 
-YOLOV5_BLOCKS: Mapping[str, Block] = COMMON_BLOCKS | {
+YOLOV5_BLOCKS: Mapping[str, Block] = {
+    **COMMON_BLOCKS,
     "Focus": _focus,
     "ConvFocus": _conv_focus,
     "Contract": _contract,

@@ -23,7 +23,7 @@ def _detect(walker: Walker, module: Record, xs: Sequence[Tensor]) -> Heads:
     """Boxes and scores, and keypoints or mask coefficients where the head has them."""
     ops, head = walker.ops, anchor_head(module)
     maps = level_maps(walker, module, xs)
-    at = row_constants(head, [ops.shape(level)[1:] for level in maps])
+    at = row_constants(head, [(height, width) for _, height, width in map(ops.shape, maps)])
     detection, *rest = ops.split(rows(ops, maps, head), head.parts, axis=2, name="parts")
     boxes, scores = decode_boxes(ops, ops.sigmoid(detection), head, at)
     heads = {"boxes": boxes, "scores": scores}
@@ -65,7 +65,8 @@ def normalised(walker: Walker, images: Tensor) -> Tensor:
     return walker.ops.add(walker.ops.mul(images, factor, "normalise"), offset, "centre")
 
 
-TABLE: Mapping[str, Block] = YOLOV5_BLOCKS | {
+TABLE: Mapping[str, Block] = {
+    **YOLOV5_BLOCKS,
     "Detect": _detect,
     "Segment": _segment,
     "Proto": _proto,
