@@ -45,13 +45,13 @@ class Head:
         last = list(submodule(self.module, f"{self.branch}cv3.0").module_children().values())[-1]
         return last.tensor("weight").shape[0]
 
-    def rows(self, walker: Walker, name: str, xs: Sequence[Tensor]) -> Tensor:
-        """The outputs of the branch `name` on every level, as rows [B, A, values]."""
-        return join_rows(walker.ops, self.maps(walker, name, xs), name)
-
     def maps(self, walker: Walker, name: str, xs: Sequence[Tensor]) -> list[Tensor]:
         """The outputs of the branch `name` on every level, [B, values, h, w]."""
         return [walker.child(self.module, f"{self.branch}{name}.{level}", x) for level, x in enumerate(xs)]
+
+    def rows(self, walker: Walker, name: str, xs: Sequence[Tensor]) -> Tensor:
+        """The outputs of the branch `name` as rows [B, A, values]."""
+        return join_rows(walker.ops, self.maps(walker, name, xs), name)
 
     def cells(self, ops: Ops, xs: Sequence[Tensor]) -> Cells:
         """Where the rows of these feature maps lie."""
@@ -76,21 +76,15 @@ def cells_of(sizes: Sequence[tuple[int, ...]], strides: Sequence[int]) -> Cells:
 
 def join_rows(ops: Ops, maps: Sequence[Tensor], name: str) -> Tensor:
     """Maps [B, values, h, w] of every level as rows [B, A, values]."""
-    levels = []
-    for level, x in enumerate(maps):
-        values, height, width = ops.shape(x)
-        last = ops.transpose(x, (0, 2, 3, 1), f"{name}.{level}.transpose")
-        levels.append(ops.reshape(last, (height * width, values), f"{name}.{level}.rows"))
-    return ops.concat(levels, 1, f"{name}.rows")
+    flat = [ops.reshape(x, (ops.shape(x)[0], -1), f"{name}.{level}.flat") for level, x in enumerate(maps)]
+    return ops.transpose(ops.concat(flat, 2, f"{name}.levels"), (0, 2, 1), f"{name}.rows")
 
 
 def detect(walker: Walker, head: Head, xs: Sequence[Tensor]) -> dict[str, Tensor]:
     """Boxes [B, A, 4] as x1, y1, x2, y2 and scores [B, A, C]."""
     ops, cells = walker.ops, head.cells(walker.ops, xs)
-    sides = _distances(walker, head, xs)
-    outward = np.array([-1, -1, 1, 1], np.float32) * cells.stride
-    boxes = ops.add(ops.mul(sides, outward, "outward"), np.tile(cells.centre, 2), "boxes")
-    return {"boxes": boxes, "scores": _scores(walker, head, xs)}
+    reach = ops.mul(_distances(walker, head, xs), np.array([-1, -1, 1, 1]) * cells.stride, "reach")
+    return {"boxes": ops.add(reach, np.tile(cells.centre, 2), "boxes"), "scores": _scores(walker, head, xs)}
 
 
 def _scores(walker: Walker, head: Head, xs: Sequence[Tensor]) -> Tensor:
@@ -98,7 +92,7 @@ def _scores(walker: Walker, head: Head, xs: Sequence[Tensor]) -> Tensor:
 
 
 def _distances(walker: Walker, head: Head, xs: Sequence[Tensor]) -> Tensor:
-    """Left, top, right, bottom [B, A, 4] in strides."""
+    """Left, top, right, bottom [B, A, 4] in strides; a branch of more values gives a distribution a side."""
     ops, rows = walker.ops, head.rows(walker, "cv2", xs)
     anchors, values = ops.shape(rows)
     if values == 4:
@@ -121,32 +115,33 @@ def _bins(head: Head, values: int) -> Array:
 
 def segment(walker: Walker, head: Head, xs: Sequence[Tensor]) -> dict[str, Tensor]:
     """Boxes, scores, mask coefficients [B, A, M] and prototypes [B, M, h, w]."""
-    coefficients = head.rows(walker, "cv4", xs)
+    detections, coefficients = detect(walker, head, xs), head.rows(walker, "cv4", xs)
     all_levels = has(head.module.child("proto"), "feat_refine")
     protos = walker.child(head.module, "proto", xs if all_levels else xs[0])
-    return {**detect(walker, head, xs), "mask_coeffs": coefficients, "protos": protos}
+    return {**detections, "mask_coeffs": coefficients, "protos": protos}
 
 
 def pose(walker: Walker, head: Head, xs: Sequence[Tensor]) -> dict[str, Tensor]:
     """Boxes, scores and keypoints [B, A, P, D]: a point is (2 * value - 0.5) strides from the cell's corner."""
-    cells = head.cells(walker.ops, xs)
-    points = _points(walker, head, head.rows(walker, "cv4", xs), 2 * cells.stride, cells.centre - 0.5 * cells.stride)
-    return {**detect(walker, head, xs), "keypoints": points}
+    cells, detections = head.cells(walker.ops, xs), detect(walker, head, xs)
+    values = head.rows(walker, "cv4", xs)
+    points = _points(walker, head, values, 2 * cells.stride, cells.centre - 0.5 * cells.stride)
+    return {**detections, "keypoints": points}
 
 
 def pose26(walker: Walker, head: Head, xs: Sequence[Tensor]) -> dict[str, Tensor]:
     """The same, with a point `value` strides from the cell's centre; the branch of its spread serves the training."""
-    cells = head.cells(walker.ops, xs)
-    rows = head.rows(walker, "cv4_kpts", head.maps(walker, "cv4", xs))
-    return {**detect(walker, head, xs), "keypoints": _points(walker, head, rows, cells.stride, cells.centre)}
+    cells, detections = head.cells(walker.ops, xs), detect(walker, head, xs)
+    values = head.rows(walker, "cv4_kpts", head.maps(walker, "cv4", xs))
+    return {**detections, "keypoints": _points(walker, head, values, cells.stride, cells.centre)}
 
 
-def _points(walker: Walker, head: Head, rows: Tensor, scale: Array, origin: Array) -> Tensor:
+def _points(walker: Walker, head: Head, values: Tensor, scale: Array, origin: Array) -> Tensor:
     """Rows [B, A, P * D] as keypoints: x, y = value * scale + origin in pixels; a third is a logit of visibility."""
-    ops, (points, values) = walker.ops, keypoint_shape(head.module)
-    by_point = ops.reshape(rows, (ops.shape(rows)[0], points, values), "points")
+    ops, (points, dimensions) = walker.ops, keypoint_shape(head.module)
+    by_point = ops.reshape(values, (ops.shape(values)[0], points, dimensions), "points")
     scale, origin = scale[:, :, None], origin[:, :, None]
-    if values == 2:
+    if dimensions == 2:
         return ops.add(ops.mul(by_point, scale, "points.scale"), origin, "keypoints")
     position, visibility = ops.split(by_point, [2, 1], 3, "points.split")
     position = ops.add(ops.mul(position, scale, "points.scale"), origin, "points.position")
@@ -187,20 +182,16 @@ def obb26(walker: Walker, head: Head, xs: Sequence[Tensor]) -> dict[str, Tensor]
 def _rotated(walker: Walker, head: Head, xs: Sequence[Tensor], angle: Tensor) -> dict[str, Tensor]:
     """Boxes whose distances run along their own axes: half the differences, turned by the angle, lead to the centre."""
     ops, cells = walker.ops, head.cells(walker.ops, xs)
-    near, far = ops.split(_distances(walker, head, xs), [2, 2], 2, "sides.split")
-    offset = _turned(ops, ops.mul(ops.sub(far, near, "offset.twice"), 0.5, "offset"), angle)
-    centre = ops.add(ops.mul(offset, cells.stride, "centre.offset"), cells.centre, "centre")
-    size = ops.mul(ops.add(near, far, "size.strides"), cells.stride, "size")
-    return {"boxes": ops.concat([centre, size, angle], 2, "boxes"), "scores": _scores(walker, head, xs)}
-
-
-def _turned(ops: Ops, vector: Tensor, angle: Tensor) -> Tensor:
-    """Vectors x, y [B, A, 2] turned by angles [B, A, 1]."""
+    near, far = ops.split(_distances(walker, head, xs), [2, 2], 2, "near_far")
+    x, y = ops.split(ops.sub(far, near, "offset"), [1, 1], 2, "offset.split")
     cos, sin = ops.unary("cos", angle, "angle.cos"), ops.unary("sin", angle, "angle.sin")
-    x, y = ops.split(vector, [1, 1], 2, "turn.split")
-    along = ops.sub(ops.mul(x, cos, "turn.x_cos"), ops.mul(y, sin, "turn.y_sin"), "turn.x")
-    across = ops.add(ops.mul(x, sin, "turn.x_sin"), ops.mul(y, cos, "turn.y_cos"), "turn.y")
-    return ops.concat([along, across], 2, "turn")
+    right = ops.sub(ops.mul(x, cos, "x_cos"), ops.mul(y, sin, "y_sin"), "right")
+    down = ops.add(ops.mul(x, sin, "x_sin"), ops.mul(y, cos, "y_cos"), "down")
+    box = ops.concat([right, down, ops.add(near, far, "size"), angle], 2, "box")
+    scale = np.concatenate([cells.stride * [0.5, 0.5, 1, 1], np.ones_like(cells.stride)], axis=2)
+    origin = np.pad(cells.centre, ((0, 0), (0, 0), (0, 3)))
+    boxes = ops.add(ops.mul(box, scale, "box.pixels"), origin, "boxes")
+    return {"boxes": boxes, "scores": _scores(walker, head, xs)}
 
 
 def probabilities(walker: Walker, head: Head, xs: Sequence[Tensor]) -> dict[str, Tensor]:
