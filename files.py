@@ -14,18 +14,17 @@ from .errors import InputError
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` for writing; rename it to `path` when the block ends without an error.
+def staged(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to and check; it becomes `path` when the block ends without an error.
 
     On any error, Ctrl-C included, the temporary file is removed and `path` is what it was before.
 
     Raises:
         InputError: the folder does not exist or cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        with temporary.open("wb") as stream:
-            yield stream
+        yield temporary
         temporary.replace(path)
     except OSError as error:
         raise InputError(
@@ -34,6 +33,17 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Open `path` for writing in the way of `staged`: it appears whole or not at all.
+
+    Raises:
+        InputError: the folder does not exist or cannot be written.
+    """
+    with staged(path) as temporary, temporary.open("wb") as stream:
+        yield stream
 
 
 def write_json(path: Path, value: Any) -> None:

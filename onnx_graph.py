@@ -7,9 +7,10 @@ so that neither the whole model nor a second copy of it is ever in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -132,30 +133,53 @@ def read_onnx(path: Path) -> tuple[gs.Graph, dict[str, str]]:
     return gs.import_onnx(model), properties
 
 
-def write_onnx(graph: gs.Graph, properties: Mapping[str, str], path: Path) -> None:
-    """Write `graph` to `path`: the skeleton first, then every weight as it is computed, then a rename.
+Properties = Mapping[str, str] | Callable[[], Mapping[str, str]]
+
+
+def write_onnx(graph: gs.Graph, properties: Properties, path: Path) -> None:
+    """Write `graph` to `path`: the skeleton, every weight as it is computed, the metadata; then a rename.
+
+    Args:
+        graph: the graph.
+        properties: its metadata; a function is called in a thread of its own while the weights are written.
+        path: the file.
 
     Raises:
         UnsupportedError: the model exceeds protobuf's 2 GiB.
         InputError: the file cannot be written.
     """
     lazy = _lazy_constants(graph)
-    model = skeleton(graph, properties)
+    model = skeleton(graph, {})
     headers = _take_initializers(model, lazy)
     head, body = _split(model)
-    entries = [
-        (_tensor_prefix(header, weight.nbytes), weight) for header, weight in zip(headers, lazy.values(), strict=True)
-    ]
-    size = len(body) + sum(len(prefix) + weight.nbytes for prefix, weight in entries)
-    if size + len(head) > PROTOBUF_LIMIT:
+    prefixes = [_tensor_prefix(header, weight.nbytes) for header, weight in zip(headers, lazy.values(), strict=True)]
+    size = len(body) + sum(map(len, prefixes)) + sum(weight.nbytes for weight in lazy.values())
+    if size > PROTOBUF_LIMIT:
         raise UnsupportedError(
             f"{path}: the model takes {size / 2**30:.1f} GiB, above the 2 GiB of an ONNX file; use a smaller model"
         )
-    with atomic_write(path) as stream:
+    with atomic_write(path) as stream, ThreadPoolExecutor(max_workers=1) as pool:
+        late = pool.submit(properties) if callable(properties) else None
         stream.write(head + _tag(_MODEL_GRAPH) + _varint(size) + body)
-        for prefix, weight in entries:
+        for prefix, values in zip(prefixes, _prefetched(lazy.values()), strict=True):
             stream.write(prefix)
-            _write_values(stream, weight)
+            stream.write(values)
+        tail = onnx.ModelProto()
+        onnx.helper.set_model_props(tail, dict(late.result() if late else cast(Mapping[str, str], properties)))
+        stream.write(tail.SerializeToString())
+
+
+def _prefetched(weights: Iterable[Weight]) -> Iterator[memoryview]:
+    """The bytes of each weight in turn; a thread computes the next one while the last is being written."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending: Future[memoryview] | None = None
+        for weight in weights:
+            following = pool.submit(_values, weight)
+            if pending:
+                yield pending.result()
+            pending = following
+        if pending:
+            yield pending.result()
 
 
 def skeleton(graph: gs.Graph, properties: Mapping[str, str]) -> onnx.ModelProto:
@@ -225,13 +249,13 @@ def _tensor_prefix(header: onnx.TensorProto, nbytes: int) -> bytes:
     return _tag(_GRAPH_INITIALIZER) + _varint(len(fields) + nbytes) + fields
 
 
-def _write_values(stream: BinaryIO, weight: Weight) -> None:
+def _values(weight: Weight) -> memoryview:
     values = np.ascontiguousarray(weight.load())
     if values.shape != weight.shape or values.dtype != weight.dtype:
         raise ValueError(
             f"a weight promised {weight.dtype}{list(weight.shape)} but loaded as {values.dtype}{list(values.shape)}"
         )
-    stream.write(values.data.cast("B") if values.size else b"")
+    return values.data.cast("B") if values.size else memoryview(b"")
 
 
 def _tag(field: int) -> bytes:

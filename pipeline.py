@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .converters import read_network
+from .converters import read_network, recognise
 from .converters.heads import ModelMeta, NmsSettings, to_properties
 from .converters.options import ReadOptions
 from .errors import InputError
+from .files import sha256_of, staged
 
 if TYPE_CHECKING:
     import onnx_graphsurgeon as gs
@@ -21,14 +23,16 @@ class EndToEnd:
     """NMS in the graph.
 
     Attributes:
-        settings: route and limits; `multi_label` None takes what the family's own framework does.
+        settings: route and limits.
         target: what the graph is for, as `graph_passes.target.parse_target` reads it.
-        multi_label: overrides the family's default.
+        multi_label: every class of a box above the threshold; None does what the family's own framework does.
+        runtime_thresholds: make the thresholds inputs of the graph.
     """
 
     settings: NmsSettings = NmsSettings()
     target: str = "onnxruntime"
     multi_label: bool | None = None
+    runtime_thresholds: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,12 @@ class ConvertSettings:
 
     Attributes:
         read: how the file is read.
-        batch: fixed batch size; None makes it symbolic.
-        opset: of the ONNX.
+        batch: fixed batch size; None makes it symbolic. An ONNX file keeps its own.
+        opset: of the ONNX. An ONNX file keeps its own.
         end2end: NMS in the graph; None leaves the raw heads.
         layout: dressing of the outputs; None is the contract's own.
+        conf_thres: new score threshold for an ONNX file that is end to end already.
+        iou_thres: new IoU threshold for such a file.
         verify: run the written file once and check its outputs.
     """
 
@@ -49,6 +55,8 @@ class ConvertSettings:
     opset: int = 17
     end2end: EndToEnd | None = None
     layout: str | None = None
+    conf_thres: float | None = None
+    iou_thres: float | None = None
     verify: bool = True
 
 
@@ -71,6 +79,30 @@ class Conversion:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Model:
+    """A graph on its way through the passes, which change it in place.
+
+    Attributes:
+        graph: skeleton and lazy weights.
+        meta: what it is now.
+        notes: what the user should know, a sentence each.
+        weights_file: hashed into the metadata when the model is written, unless the metadata has a hash already.
+    """
+
+    graph: gs.Graph
+    meta: ModelMeta
+    notes: tuple[str, ...] = ()
+    weights_file: Path | None = None
+
+    def properties(self) -> Mapping[str, str]:
+        """The metadata to write."""
+        meta = self.meta
+        if self.weights_file and not meta.source_sha256:
+            meta = replace(meta, source_sha256=sha256_of(self.weights_file))
+        return to_properties(meta)
+
+
 def convert(model: Path, output: Path, settings: ConvertSettings = ConvertSettings()) -> Conversion:
     """Convert a model file to ONNX.
 
@@ -82,42 +114,74 @@ def convert(model: Path, output: Path, settings: ConvertSettings = ConvertSettin
     Raises:
         TrtZooError: with what is wrong, where, and what to do; `output` is then as it was before.
     """
-    from .onnx_graph import write_onnx
-
     start = time.perf_counter()
-    if output.is_dir() or (output.exists() and model.exists() and output.samefile(model)):
-        raise InputError(f"-o {output} is {'a folder' if output.is_dir() else 'the model itself'}; name another file")
-    graph, meta, notes = load_graph(model, settings)
-    write_onnx(graph, to_properties(meta), output)
-    if settings.verify:
-        from .engines.check import check_onnx
-
-        check_onnx(output, meta)
-    return Conversion(output, meta, notes, len(graph.nodes), time.perf_counter() - start)
+    if output.is_dir():
+        raise InputError(f"-o {output} is a folder; name the file to write")
+    loaded = load_model(model, settings)
+    write_model(loaded, output, settings.verify)
+    return Conversion(output, loaded.meta, loaded.notes, len(loaded.graph.nodes), time.perf_counter() - start)
 
 
-def load_graph(model: Path, settings: ConvertSettings) -> tuple[gs.Graph, ModelMeta, tuple[str, ...]]:
+def load_model(path: Path, settings: ConvertSettings) -> Model:
     """Read a model file and run the graph passes over it.
 
-    Returns:
-        The graph, its metadata and notes for the user.
+    Raises:
+        TrtZooError: with what is wrong, where, and what to do.
     """
+    model = read_model(path, settings)
+    if settings.end2end:
+        model = _add_nms(model, settings.end2end, settings.layout or "separate", path)
+    elif settings.layout:
+        from .graph_passes.layouts import apply_layout
+
+        model = replace(model, meta=apply_layout(model.graph, model.meta, settings.layout))
+    return model
+
+
+def read_model(path: Path, settings: ConvertSettings) -> Model:
+    """Read a model file as a graph that ends in its raw heads, or, of an ONNX file, in what trtzoo made of it before."""
+    if recognise(path) == "onnx" and settings.read.family in (None, "onnx"):
+        from .converters.onnx_import import read
+
+        return _with_thresholds(Model(*read(path, settings.read)), settings)
     from .converters.network import to_graph
 
-    network = read_network(model, settings.read)
+    network = read_network(path, settings.read)
     graph, meta = to_graph(network, settings.batch, settings.opset)
-    notes = network.notes
-    if settings.end2end:
-        meta, reason = _end2end(graph, meta, settings.end2end, settings.layout or "separate")
-        notes += (reason,)
-    return graph, meta, notes
+    return Model(graph, meta, network.notes, network.weights_file)
 
 
-def _end2end(graph: gs.Graph, meta: ModelMeta, wanted: EndToEnd, layout: str) -> tuple[ModelMeta, str]:
-    from dataclasses import replace
+def write_model(model: Model, output: Path, verify: bool) -> None:
+    """Write the model; with `verify` only after it was run once and kept its contract."""
+    from .onnx_graph import write_onnx
 
+    with staged(output) as temporary:
+        write_onnx(model.graph, model.properties, temporary)
+        if verify:
+            from .engines.check import check_onnx
+
+            check_onnx(temporary, model.meta, str(output))
+
+
+def _add_nms(model: Model, wanted: EndToEnd, layout: str, path: Path) -> Model:
     from .graph_passes.nms import add_nms
     from .graph_passes.target import parse_target
+    from .graph_passes.thresholds import runtime_thresholds
 
-    multi_label = meta.multi_label if wanted.multi_label is None else wanted.multi_label
-    return add_nms(graph, meta, replace(wanted.settings, multi_label=multi_label), parse_target(wanted.target), layout)
+    if model.meta.end2end:
+        raise InputError(f"{path} is end to end already; leave --end2end out, or convert the original model")
+    multi_label = model.meta.multi_label if wanted.multi_label is None else wanted.multi_label
+    settings = replace(wanted.settings, multi_label=multi_label)
+    meta, reason = add_nms(model.graph, model.meta, settings, parse_target(wanted.target), layout)
+    if wanted.runtime_thresholds:
+        meta = runtime_thresholds(model.graph, meta)
+    return replace(model, meta=meta, notes=(*model.notes, reason))
+
+
+def _with_thresholds(model: Model, settings: ConvertSettings) -> Model:
+    """The thresholds of a graph that is end to end already, changed where the user asks for it."""
+    if not model.meta.end2end or (settings.conf_thres is None and settings.iou_thres is None):
+        return model
+    from .graph_passes.thresholds import set_thresholds
+
+    return replace(model, meta=set_thresholds(model.graph, model.meta, settings.conf_thres, settings.iou_thres))

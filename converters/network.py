@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import onnx_graphsurgeon as gs
@@ -27,12 +28,14 @@ class Network:
         forward: computes its raw heads.
         notes: what the user should know about this conversion, a sentence each.
         layers: what it is made of, a row a layer, for `inspect`.
+        weights_file: where its weights come from; hashed into the metadata when the model is written.
     """
 
     meta: ModelMeta
     forward: Forward
     notes: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    weights_file: Path | None = None
 
 
 def to_graph(network: Network, batch: int | None, opset: int) -> tuple[gs.Graph, ModelMeta]:

@@ -15,10 +15,15 @@ from .runtimes.onnxruntime import OnnxRuntime
 SEED = 0
 
 
-def check_onnx(path: Path, meta: ModelMeta) -> None:
+def check_onnx(path: Path, meta: ModelMeta, where: str) -> None:
     """Run the model on noise and check names, types, shapes and values of its outputs.
 
     A symbolic batch is run with two images, so that nothing has baked it in.
+
+    Args:
+        path: the file.
+        meta: what it must be.
+        where: its name for messages.
 
     Raises:
         VerificationError: the outputs break the contract of `heads`.
@@ -28,19 +33,21 @@ def check_onnx(path: Path, meta: ModelMeta) -> None:
         images = np.random.default_rng(SEED).random((meta.batch or 2, meta.channels, *meta.imgsz), np.float32)
         outputs = runtime.infer(images)
     except TrtZooError as error:
-        raise VerificationError(f"{path} was written but does not run: {error}") from error
+        raise VerificationError(f"{where} does not run, so it was not kept: {error}") from error
+    for name, array in outputs.items():
+        if not np.isfinite(array).all():
+            raise VerificationError(
+                f"{where} was not kept: run on noise, its {name} are not all finite, so the weights are damaged or untrained; "
+                f"--no-verify keeps it"
+            )
     for problem in _problems(outputs, meta, len(images)):
-        raise VerificationError(f"{path} breaks its contract: {problem}; this is a fault of trtzoo, please report it")
+        raise VerificationError(f"{where} was not kept: {problem}; this is a fault of trtzoo, please report it")
 
 
 def _problems(outputs: dict[str, Array], meta: ModelMeta, batch: int) -> list[str]:
-    problems = [
-        f"{name} holds values that are not finite" for name, array in outputs.items() if not np.isfinite(array).all()
-    ]
-    if meta.layout in ("raw", "separate"):
-        specs = end2end_outputs(meta) if meta.end2end else raw_outputs(meta)
-        problems += _differences(specs, outputs, batch)
-    return problems
+    if meta.layout not in ("raw", "separate"):
+        return []
+    return _differences(end2end_outputs(meta) if meta.end2end else raw_outputs(meta), outputs, batch)
 
 
 def _differences(specs: Sequence[TensorSpec], outputs: dict[str, Array], batch: int) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import ModelError
-from ...files import sha256_of
 from ..heads import ModelMeta, Preprocess
 from ..names import numbered_names, read_names
 from ..network import Network
@@ -48,10 +47,9 @@ def read(path: Path, options: ReadOptions) -> Network:
             "letterbox" if net.letter_box else "stretch", LETTER_BOX_PAD, "gray" if net.channels == 1 else "rgb"
         ),
         source=path.name,
-        source_sha256=sha256_of(weights_file),
     )
     notes = tuple(warnings) + _nms_note(heads)
-    return Network(meta, DarkNet(net, layers, weights), notes, tuple(describe(layer) for layer in layers))
+    return Network(meta, DarkNet(net, layers, weights), notes, tuple(describe(layer) for layer in layers), weights_file)
 
 
 def _classes(heads: Sequence[Layer]) -> int:
