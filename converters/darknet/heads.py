@@ -98,35 +98,34 @@ def _decode_yolo(ops: Ops, rows: Tensor, head: Head, constants: _Constants) -> t
     xy, wh, objectness, classes = ops.split(rows, (2, 2, 1, head.classes), 2, "values")
     if isinstance(head, Yolo) and head.new_coords:
         # The convolution before the layer has the logistic activation already.
-        size = ops.mul(ops.mul(wh, wh, "square"), 4 * constants.anchor, "size")
+        half = ops.mul(ops.mul(wh, wh, "square"), 2 * constants.anchor, "half_size")
     else:
         xy, objectness, classes = (
             ops.sigmoid(part, name) for part, name in ((xy, "xy"), (objectness, "objectness"), (classes, "classes"))
         )
-        size = ops.mul(ops.unary("exp", wh, "exp"), constants.anchor, "size")
-    return _corners(ops, _centre(ops, xy, constants), size), ops.mul(classes, objectness, "scores")
+        half = ops.mul(ops.unary("exp", wh, "exp"), constants.anchor / 2, "half_size")
+    return _corners(ops, _centre(ops, xy, constants), half), ops.mul(classes, objectness, "scores")
 
 
 def _decode_gaussian(ops: Ops, rows: Tensor, head: Head, constants: _Constants) -> tuple[Tensor, Tensor]:
     x, ux, y, uy, w, uw, h, uh, objectness, classes = ops.split(rows, (1,) * 9 + (head.classes,), 2, "values")
-    size = ops.mul(ops.unary("exp", ops.concat([w, h], 2, "wh"), "exp"), constants.anchor, "size")
+    half = ops.mul(ops.unary("exp", ops.concat([w, h], 2, "wh"), "exp"), constants.anchor / 2, "half_size")
     centre = _centre(ops, ops.sigmoid(ops.concat([x, y], 2, "xy"), "xy"), constants)
     if isinstance(head, GaussianYolo) and head.point != "center":
-        half = ops.mul(size, 0.5 if head.point == "left_top" else -0.5, "half")
-        centre = ops.add(centre, half, "centre")
+        centre = (ops.add if head.point == "left_top" else ops.sub)(centre, half, "centre")
     doubt = ops.reduce(
         "mean", ops.sigmoid(ops.concat([ux, uy, uw, uh], 2, "uncertainties"), "uncertainty"), (2,), "doubt"
     )
     certain = ops.mul(ops.sigmoid(objectness, "objectness"), ops.sub(1.0, doubt, "certainty"), "certain")
-    return _corners(ops, centre, size), ops.mul(ops.sigmoid(classes, "classes"), certain, "scores")
+    return _corners(ops, centre, half), ops.mul(ops.sigmoid(classes, "classes"), certain, "scores")
 
 
 def _decode_region(ops: Ops, rows: Tensor, head: Head, constants: _Constants) -> tuple[Tensor, Tensor]:
     xy, wh, objectness, classes = ops.split(rows, (2, 2, 1, head.classes), 2, "values")
-    size = ops.mul(ops.unary("exp", wh, "exp"), constants.anchor, "size")
+    half = ops.mul(ops.unary("exp", wh, "exp"), constants.anchor / 2, "half_size")
     if isinstance(head, Region) and head.softmax:
         classes = ops.softmax(classes, 2, "classes")
-    boxes = _corners(ops, _centre(ops, ops.sigmoid(xy, "xy"), constants), size)
+    boxes = _corners(ops, _centre(ops, ops.sigmoid(xy, "xy"), constants), half)
     return boxes, ops.mul(classes, ops.sigmoid(objectness, "objectness"), "scores")
 
 
@@ -138,8 +137,7 @@ def _centre(ops: Ops, xy: Tensor, constants: _Constants) -> Tensor:
     return ops.add(ops.mul(xy, factor, "centre.scale"), offset, "centre")
 
 
-def _corners(ops: Ops, centre: Tensor, size: Tensor) -> Tensor:
-    half = ops.mul(size, 0.5, "corner.half")
+def _corners(ops: Ops, centre: Tensor, half: Tensor) -> Tensor:
     return ops.concat([ops.sub(centre, half, "corner.low"), ops.add(centre, half, "corner.high")], 2, "corners")
 
 

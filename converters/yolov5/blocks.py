@@ -12,7 +12,7 @@ import numpy as np
 
 from ..blocks import COMMON_BLOCKS, activate, focus, focus_block
 from ..checkpoint import Record
-from ..modules import Block, Walker, batch_norm_of, conv_of, has, integer, optional_weight, weight
+from ..modules import Block, Walker, batch_norm_of, conv_of, has, integer, optional_weight, pair, weight
 from ..ops import Ops, Tensor
 from ..torch_layers import TORCH_LAYERS
 
@@ -49,6 +49,29 @@ def _expand(walker: Walker, module: Record, x: Tensor) -> Tensor:
     channels = blocks // gain**2
     cells = ops.transpose(ops.reshape(x, (gain, gain, channels, height, width), "blocks"), (0, 3, 4, 1, 5, 2), "cells")
     return ops.reshape(cells, (channels, height * gain, width * gain), "expand")
+
+
+def _spp(walker: Walker, module: Record, x: Tensor) -> Tensor:
+    """Spatial pyramid pooling; TexasInstruments repeat a small pooling, so that a longer branch contains the shorter ones."""
+    branches = {
+        key: list(inner.module_children().values()) for key, inner in module.child("m").module_children().items()
+    }
+    steps = {_pooling(step) for branch in branches.values() for step in branch}
+    if len(steps) != 1 or None in steps:
+        return COMMON_BLOCKS["SPP"](walker, module, x)
+    longest = max(branches, key=lambda key: len(branches[key]))
+    pooled = [walker.child(module, "cv1", x)]
+    for step in range(len(branches[longest])):
+        pooled.append(walker.child(module, f"m.{longest}.{step}", pooled[-1]))
+    joined = walker.ops.concat([pooled[0], *(pooled[len(branch)] for branch in branches.values())])
+    return walker.child(module, "cv2", joined)
+
+
+def _pooling(module: Record) -> tuple[tuple[int, int], ...] | None:
+    """Kernel, stride and padding of a max pooling; None for anything else."""
+    if module.class_name != "MaxPool2d" or module.get("ceil_mode") or pair(module, "dilation", 1) != (1, 1):
+        return None
+    return pair(module, "kernel_size"), pair(module, "stride"), pair(module, "padding", 0)
 
 
 def _mix_conv2d(walker: Walker, module: Record, x: Tensor) -> Tensor:
@@ -99,6 +122,7 @@ YOLOV5_BLOCKS: Mapping[str, Block] = {
     "ConvFocus": _conv_focus,
     "Contract": _contract,
     "Expand": _expand,
+    "SPP": _spp,
     "MixConv2d": _mix_conv2d,
     "Sum": _sum,
     "DWConvTranspose2d": TORCH_LAYERS["ConvTranspose2d"],
