@@ -52,10 +52,9 @@ def _expand(walker: Walker, module: Record, x: Tensor) -> Tensor:
 
 
 def _spp(walker: Walker, module: Record, x: Tensor) -> Tensor:
-    """Spatial pyramid pooling; TexasInstruments repeat a small pooling, so that a longer branch contains the shorter ones."""
-    branches = {
-        key: list(inner.module_children().values()) for key, inner in module.child("m").module_children().items()
-    }
+    """Spatial pyramid pooling; TexasInstruments repeat a small pooling, so that the longest branch contains the others."""
+    pools = module.child("m").module_children()
+    branches = {key: list(branch.module_children().values()) for key, branch in pools.items()}
     steps = {_pooling(step) for branch in branches.values() for step in branch}
     if len(steps) != 1 or None in steps:
         return COMMON_BLOCKS["SPP"](walker, module, x)
