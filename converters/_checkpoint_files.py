@@ -51,31 +51,28 @@ _FOREIGN_STARTS = (
 )
 
 
-def map_file(path: Path) -> mmap:
-    """Map a file into memory, for reading.
-
-    Raises:
-        InputError: the system refuses.
-    """
-    try:
-        with path.open("rb") as stream:
-            return mmap(stream.fileno(), 0, access=ACCESS_READ)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read ({error}); check the file") from error
-
-
-def read_container(data: mmap) -> Any:
+def read_container(path: Path) -> Any:
     """The tree of values in a PyTorch file of either kind.
 
     Raises:
         InputError: the file is damaged.
         UnsupportedError: it is not a PyTorch checkpoint, with what it seems to be.
     """
+    data = _map_file(path)
     if data[:4] in (b"PK\3\4", b"PK\5\6"):
-        return _ZipCheckpoint(data).read()
+        return _ZipCheckpoint(path, data).read()
     if data[:1] == b"\x80":
         return _LegacyCheckpoint(data).read()
     raise UnsupportedError(_foreign(data))
+
+
+def _map_file(path: Path) -> mmap:
+    """The file, mapped into memory for reading; it is unmapped when the last array of it is gone."""
+    try:
+        with path.open("rb") as stream:
+            return mmap(stream.fileno(), 0, access=ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read ({error}); check the file") from error
 
 
 def _foreign(data: mmap) -> str:
@@ -98,7 +95,8 @@ def _foreign(data: mmap) -> str:
 class _ZipCheckpoint:
     """A checkpoint in the zip format. Compressed storages are decompressed once, on first use."""
 
-    def __init__(self, data: mmap) -> None:
+    def __init__(self, path: Path, data: mmap) -> None:
+        self._path = path
         self._data = data
         self._entries = read_directory(data)
         self._root = _root_folder(self._entries)
@@ -112,9 +110,12 @@ class _ZipCheckpoint:
         return PickleReader(bytes(entry_bytes(self._data, entry)), self._load_persistent).load()
 
     def storage_bytes(self, key: str) -> memoryview:
-        """The contents of the storage `key`."""
+        """The contents of the storage `key`; asked for when `read` is long done, hence the path in the error."""
         if key not in self._inflated:
-            self._inflated[key] = entry_bytes(self._data, self._entries[f"{self._root}data/{key}"])
+            try:
+                self._inflated[key] = entry_bytes(self._data, self._entries[f"{self._root}data/{key}"])
+            except InputError as error:
+                raise InputError(f"{self._path}: {error}") from error
         return self._inflated[key]
 
     def _refuse_other_contents(self) -> None:

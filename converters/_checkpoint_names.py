@@ -14,7 +14,7 @@ from ._checkpoint_tree import Reference
 
 _MAX_NAME = 512
 
-_PYTHON_2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+_PYTHON_2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg", "commands": "subprocess"}
 _PYTHON_2_NAMES = {
     "builtins.long": "builtins.int",
     "builtins.unicode": "builtins.str",
@@ -24,7 +24,7 @@ _PYTHON_2_NAMES = {
 
 _CODE_MODULES = sys.stdlib_module_names | {
     *("pip", "setuptools", "pkg_resources", "cffi", "dill", "cloudpickle", "joblib", "IPython", "numba"),
-    *("commands", "popen2", "cPickle", "urllib2", "imp", "distutils"),
+    *("popen2", "cPickle", "urllib2", "imp", "distutils"),
 }
 """Top-level modules that are about running code. All of Python's own count as such, but for `_DATA_NAMES`."""
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, ModelError
+from ..errors import ModelError
 
 Array = npt.NDArray[Any]
 Kind = TypeVar("Kind")
@@ -29,7 +29,7 @@ _MODULE_TABLES = ("_parameters", "_buffers", "_modules")
 _ABSENT = object()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The name of a class, function or constant of somebody's code, such as `torch.float16`; never imported."""
 
@@ -131,7 +131,7 @@ def describe(value: object) -> str:
     return ascii(value[:40]) if isinstance(value, str) else f"of type {type(value).__name__}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Element:
     """An element type: how its bits lie in the file, and what they become in numpy."""
 
@@ -182,7 +182,7 @@ class StorageSource(Protocol):
         """The bytes of the storage named `key`."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Storage:
     """A run of bytes of the file that tensors look into; several may share one."""
 
@@ -196,19 +196,16 @@ class Storage:
         """Its bytes, mapped from the file where they are not compressed.
 
         Raises:
-            InputError: the file holds fewer.
+            InputError: they are compressed, and damaged.
         """
-        data = self.source.storage_bytes(self.key)[self.start : self.start + self.nbytes]
-        if len(data) != self.nbytes:
-            raise InputError(f"storage {self.key!a} ends before its {self.nbytes} bytes; download the file again")
-        return data
+        return self.source.storage_bytes(self.key)[self.start : self.start + self.nbytes]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class TensorData:
     """A tensor that is still in the file: `shape`, and `strides` and `offset` counted in elements of the storage.
 
-    Making one checks that it lies inside its storage, so that `load` can not read anything else.
+    Making one checks that it lies inside its storage, so that `load` can not read anything else (numpy checks again).
 
     Raises:
         ValueError: it does not, or shape and strides are not such.
@@ -254,7 +251,7 @@ class TensorData:
         """The values, C-contiguous and read-only: a view of the mapped file where the layout allows, else a copy.
 
         Raises:
-            InputError: the storage's bytes are damaged.
+            InputError: the storage's bytes are compressed, and damaged.
         """
         if self.size == 0:
             return np.zeros(self.shape, self.dtype)

@@ -27,7 +27,7 @@ MAX_PICKLE_BYTES = 64 << 20
 """Real ones have about 1 MiB: the numbers are not in the pickle."""
 
 _MAX_OPCODES = 4_000_000
-_MAX_COPIED_BYTES = 512 << 20
+_MAX_COPIED_BYTES = 256 << 20
 _MAX_INTEGER_BYTES = 1024
 _MAX_LINE_BYTES = 2048
 _MAX_IDENTIFIER = 8
@@ -65,7 +65,7 @@ class PickleReader:
             raise type(error)(f"{error} (at byte {self.position} of the pickle)") from error
         except _DAMAGE as error:
             raise InputError(
-                f"its pickle is damaged near byte {self.position} ({_reason(error)}); download or save it again"
+                f"its pickle is damaged near byte {self.position} ({self._reason(error)}); download or save it again"
             ) from error
 
     def _run(self) -> Any:
@@ -77,6 +77,12 @@ class PickleReader:
             _HANDLERS[code](self)
         raise InputError(f"its pickle has more than {_MAX_OPCODES} opcodes, far more than any network needs")
 
+    def _reason(self, error: Exception) -> str:
+        """Python's own messages about keys and indices say nothing to a user."""
+        if self.position >= len(self._data):
+            return "it ends too early"
+        return "it takes what was never put there" if isinstance(error, LookupError) else str(error)[:200]
+
     def spend(self, amount: int) -> None:
         """Account for `amount` bytes that a value is about to copy."""
         self._copied += amount
@@ -87,7 +93,7 @@ class PickleReader:
         """The next `length` bytes of the program."""
         start, end = self.position, self.position + length
         if end > len(self._data):
-            raise ValueError("the file ends too early")
+            raise ValueError("something is longer than the rest")
         self.position = end
         return self._data[start:end]
 
@@ -95,7 +101,9 @@ class PickleReader:
         return int.from_bytes(self._take(size), "little")
 
     def _take_line(self) -> str:
-        end = self._data.index(b"\n", self.position, self.position + _MAX_LINE_BYTES)
+        end = self._data.find(b"\n", self.position, self.position + _MAX_LINE_BYTES)
+        if end < 0:
+            raise ValueError("a name does not end")
         line = self._take(end - self.position)
         self.position += 1
         return line.decode("utf-8")
@@ -107,10 +115,11 @@ class PickleReader:
 
     def _refuse(self) -> None:
         code = self._data[self.position - 1]
-        names = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
+        names = [opcode.name for opcode in pickletools.opcodes if ord(opcode.code) == code]
+        if not names:
+            raise ValueError(f"{code:#04x} is not an opcode")
         raise UnsupportedError(
-            f"its pickle has the opcode {names.get(code, hex(code))}, which PyTorch does not write; "
-            "save it again with torch.save"
+            f"its pickle has the opcode {names[0]}, which PyTorch does not write; save it again with torch.save"
         )
 
     def _skip_protocol(self) -> None:
@@ -291,13 +300,6 @@ class PickleReader:
         if type(identifier) is not tuple or len(identifier) > _MAX_IDENTIFIER:
             raise TypeError("the identifier of a storage is not a short tuple")
         self._stack.append(self._load_persistent(identifier))
-
-
-def _reason(error: Exception) -> str:
-    """A KeyError's message is its key and an IndexError's names a Python list, which say nothing to a user."""
-    if isinstance(error, LookupError | struct.error):
-        return "it takes what was never put there"
-    return str(error)[:200]
 
 
 Handler = Callable[[PickleReader], None]

@@ -154,7 +154,7 @@ def _check_method(name: str, flags: int, method: int, stored_size: int, size: in
     if flags & _ENCRYPTED:
         raise UnsupportedError(f"{_shown(name)} in the zip is encrypted; decrypt the archive and zip it again")
     if method not in (_STORED, _DEFLATED):
-        raise UnsupportedError(f"{_shown(name)} in the zip is compressed by method {method}; zip it again without (-0)")
+        raise UnsupportedError(f"{_shown(name)} in the zip is compressed by method {method}; zip it again (zip -0)")
     if method == _STORED and stored_size != size:
         raise InputError(f"{_shown(name)} in the zip has two different sizes; download the file again")
 
@@ -174,7 +174,7 @@ def _contents_start(data: mmap, header: int, raw_name: bytes, directory: int) ->
 
 def _shown(name: str | bytes) -> str:
     """A name out of the file, for a message: of bounded length, in plain characters."""
-    return ascii(name[:80])
+    return ascii(name[:80] if isinstance(name, str) else name[:80].decode("utf-8", "replace"))
 
 
 def _refuse_overlaps(entries: list[ZipEntry], directory: int) -> None:

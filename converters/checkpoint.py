@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import InputError, ModelError, TrtZooError, UnsupportedError
 from ..files import require_file
-from ._checkpoint_files import map_file, read_container
+from ._checkpoint_files import read_container
 from ._checkpoint_tree import Record, Reference, TensorData, describe
 
 __all__ = ["Record", "Reference", "TensorData", "load_model_record", "read_checkpoint"]
@@ -37,7 +37,7 @@ def read_checkpoint(path: Path) -> Any:
     """
     require_file(path, "a PyTorch checkpoint")
     try:
-        return read_container(map_file(path))
+        return read_container(path)
     except TrtZooError as error:
         raise type(error)(f"{path}: {error}") from error
 
