@@ -52,7 +52,7 @@ def _expand(walker: Walker, module: Record, x: Tensor) -> Tensor:
 
 
 def _spp(walker: Walker, module: Record, x: Tensor) -> Tensor:
-    """Spatial pyramid pooling; TexasInstruments repeat a small pooling, so that the longest branch contains the others."""
+    """Spatial pyramid pooling; TexasInstruments repeat a small pooling, the longest branch contains the others."""
     pools = module.child("m").module_children()
     branches = {key: list(branch.module_children().values()) for key, branch in pools.items()}
     steps = {_pooling(step) for branch in branches.values() for step in branch}
