@@ -252,25 +252,35 @@ def merged_conv(convs: Sequence[Conv]) -> Conv:
     """One convolution that computes the sum of several with the same stride, groups and output size.
 
     Each is folded with its batch normalisation, and its kernel is centred in the largest one (structural
-    re-parameterisation: RepVGG, Ding et al. 2021).
+    re-parameterisation: RepVGG, Ding et al. 2021). Sums are made in float64 and rounded once.
     """
     largest = max(convs, key=lambda conv: conv.weight.shape[2] * conv.weight.shape[3])
     shape, single = largest.weight.shape, np.dtype(np.float32)
 
     def load_weight() -> Array:
-        total = np.zeros(shape, single)
+        total = np.zeros(shape)
         for conv in convs:
             height, width = conv.weight.shape[2:]
             top, left = (shape[2] - height) // 2, (shape[3] - width) // 2
-            total[:, :, top : top + height, left : left + width] += conv.folded()[0].load()
-        return total
+            factor = _affine(conv)[0].reshape(-1, 1, 1, 1)
+            total[:, :, top : top + height, left : left + width] += conv.weight.load() * factor
+        return total.astype(single)
 
     def load_bias() -> Array:
-        biases = [bias.load() for bias in (conv.folded()[1] for conv in convs) if bias]
-        return cast(Array, np.sum([np.zeros(shape[0], single), *biases], axis=0, dtype=single))
+        return cast(Array, np.sum([_affine(conv)[1] for conv in convs], axis=0).astype(single))
 
     weights, bias = Weight(shape, single, load_weight), Weight(shape[:1], single, load_bias)
     return replace(largest, weight=weights, bias=bias, batch_norm=None)
+
+
+def _affine(conv: Conv) -> tuple[Array, Array]:
+    """What is to be multiplied with a convolution's weights and what is its bias, [out] in float64."""
+    channels = conv.weight.shape[0]
+    bias = conv.bias.load().astype(np.float64) if conv.bias else np.zeros(channels)
+    if conv.batch_norm is None:
+        return np.ones(channels), bias
+    factor, offset = conv.batch_norm.affine()
+    return factor, bias * factor + offset
 
 
 def identity_conv(batch_norm: Record, groups: int) -> Conv:
