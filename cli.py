@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 Command = Callable[[argparse.Namespace], None]
 
+# Spelled out here, since the modules that define them import ONNX and `--help` must not.
+LAYOUTS = ("separate", "flat", "deepstream", "ultralytics")
+ROUTES = ("auto", "plain", "efficient", "efficient-idx", "onnx", "none")
+FAMILIES = ("darknet", "yolov5", "yolov5-pose", "ultralytics", "onnx")
+
 DESCRIPTION = "YOLO weights of any family become end-to-end ONNX and TensorRT engines, without PyTorch."
 EXAMPLES = {
     None: """
@@ -31,7 +36,9 @@ EXAMPLES = {
     "convert": """
   trtzoo convert yolov4.cfg --weights yolov4_best.weights --names coco.names
   trtzoo convert yolov4.cfg --img-size 480 640 --dynamic -o yolov4.onnx
-  trtzoo convert yolov4.cfg --end2end --topk-all 200 --conf-thres 0.3
+  trtzoo convert yolov8n-pose.pt --end2end --target tensorrt:10.3
+  trtzoo convert yolov8n.pt --end2end --layout deepstream --target deepstream:7.1
+  trtzoo convert yolov8n-end2end.onnx --conf-thres 0.4 -o stricter.onnx
 """,
     "detect": """
   trtzoo detect yolov3-tiny.onnx dog.jpg
@@ -81,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_detect(commands)
     _add_inspect(commands)
+    _add_lower(commands)
     return parser
 
 
@@ -99,27 +107,44 @@ def _command(commands: Any, name: str, run: Command, text: str) -> argparse.Argu
 
 def _add_convert(commands: Any) -> None:
     parser = _command(commands, "convert", _convert, "turn weights into ONNX")
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a DarkNet .cfg")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a DarkNet .cfg, a PyTorch .pt or an .onnx")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT.onnx", help="file to write (default: ./STEM.onnx)")
     _add_reading(parser)
     parser.add_argument("--batch-size", type=_positive, default=1, metavar="N", help="fixed batch size (default: 1)")
     parser.add_argument("--dynamic", action="store_true", help="leave the batch size free")
     parser.add_argument("--opset", type=int, default=17, metavar="N", help="ONNX opset, 14 to 20 (default: 17)")
+    parser.add_argument("--layout", choices=LAYOUTS, help="dressing of the outputs (default: separate tensors)")
     parser.add_argument("--no-verify", action="store_true", help="do not run the written file once to check it")
     end2end = parser.add_argument_group("NMS in the graph")
     end2end.add_argument("--end2end", action="store_true", help="end in detections instead of raw heads")
+    end2end.add_argument("--nms", choices=ROUTES, default="auto", help="how boxes are suppressed (default: auto)")
+    end2end.add_argument(
+        "--target",
+        default="onnxruntime",
+        metavar="WHAT",
+        help="what the graph is for: onnxruntime, tensorrt:10.3, tensorrt:11, tensorrt-rtx, deepstream:7.1, ... "
+        "(default: onnxruntime)",
+    )
     end2end.add_argument(
         "--nms-candidates",
         type=_positive,
         metavar="M",
         help="best (anchor, class) pairs that enter the NMS, at most 3840 (default: 1000; 3840 where K is 1000 or more)",
     )
-    _add_thresholds(end2end, conf=0.25, iou=0.45, topk=100)
+    _add_thresholds(end2end, "0.25", "0.45", "100")
+    end2end.add_argument("--runtime-thresholds", action="store_true", help="make the thresholds inputs of the graph")
+
+
+def _add_lower(commands: Any) -> None:
+    parser = _command(commands, "lower", _lower, "replace TensorRT plugins in an ONNX file by standard operators")
+    parser.add_argument("model", type=Path, metavar="IN.onnx", help="an ONNX file with EfficientNMS plugins")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx", help="file to write")
+    parser.add_argument("--no-verify", action="store_true", help="do not run the written file once to check it")
 
 
 def _add_detect(commands: Any) -> None:
     parser = _command(commands, "detect", _detect, "run a model on pictures, folders, patterns or videos")
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .cfg or an .onnx")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .cfg, .pt or .onnx")
     parser.add_argument("source", metavar="SOURCE", help="a picture, a folder, a quoted pattern or a video")
     parser.add_argument(
         "-o",
@@ -143,7 +168,7 @@ def _add_detect(commands: Any) -> None:
 
 def _add_inspect(commands: Any) -> None:
     parser = _command(commands, "inspect", _inspect, "say what a model file is")
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .cfg, .weights or .onnx")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .cfg, .weights, .pt or .onnx")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--layers", action="store_true", help="list the layers")
     _add_reading(parser)
@@ -164,36 +189,32 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="input size: one number, or height and width (default: the model's own)",
     )
-    group.add_argument("--family", choices=("darknet",), help="family, where it is not recognised")
+    group.add_argument(
+        "--head", choices=("one2one", "one2many"), help="head of a model that has both (default: one2one)"
+    )
+    group.add_argument("--family", choices=FAMILIES, help="family, where it is not recognised")
 
 
-def _add_thresholds(group: Any, conf: float | None, iou: float | None, topk: int | None) -> None:
-    def default(value: Any) -> str:
-        return f" (default: {value})" if value is not None else ""
-
+def _add_thresholds(group: Any, conf: str, iou: str, topk: str) -> None:
+    group.add_argument("--conf-thres", type=float, metavar="X", help=f"least score, exclusive (default: {conf})")
     group.add_argument(
-        "--conf-thres", type=float, default=conf, metavar="X", help=f"least score, exclusive{default(conf)}"
+        "--iou-thres", type=float, metavar="X", help=f"greatest IoU of two boxes of a class (default: {iou})"
     )
-    group.add_argument(
-        "--iou-thres", type=float, default=iou, metavar="X", help=f"greatest IoU of two boxes of a class{default(iou)}"
-    )
-    group.add_argument(
-        "--topk-all", type=_positive, default=topk, metavar="K", help=f"most detections a picture{default(topk)}"
-    )
+    group.add_argument("--topk-all", type=_positive, metavar="K", help=f"most detections a picture (default: {topk})")
     labels = group.add_mutually_exclusive_group()
     labels.add_argument(
         "--single-label",
         action="store_false",
         dest="multi_label",
         default=None,
-        help="one class a box (YOLOv5's and Ultralytics' way)",
+        help="one class a box (default: what the family's own framework does)",
     )
     labels.add_argument(
         "--multi-label",
         action="store_true",
         dest="multi_label",
         default=None,
-        help="every class above the threshold (DarkNet's way)",
+        help="every class of a box above the threshold",
     )
     group.add_argument("--class-agnostic", action="store_true", help="boxes of different classes suppress each other")
 
@@ -214,46 +235,53 @@ def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
     from .converters.heads import NmsSettings
     from .pipeline import ConvertSettings, EndToEnd
 
-    nms = NmsSettings(
-        iou_thres=options.iou_thres,
-        conf_thres=options.conf_thres,
-        topk_all=options.topk_all,
-        candidates=options.nms_candidates or (1000 if options.topk_all < 1000 else 3840),
-        class_agnostic=options.class_agnostic,
-    )
+    nms = _changed(NmsSettings(route=options.nms, candidates=_candidates(options)), options)
+    wanted = EndToEnd(nms, options.target, options.multi_label, options.runtime_thresholds)
     return ConvertSettings(
         read=_read_options(options),
         batch=None if options.dynamic else options.batch_size,
         opset=options.opset,
-        end2end=EndToEnd(nms, multi_label=options.multi_label) if options.end2end else None,
+        end2end=wanted if options.end2end else None,
+        layout=options.layout,
+        conf_thres=options.conf_thres,
+        iou_thres=options.iou_thres,
         verify=not options.no_verify,
     )
+
+
+def _candidates(options: argparse.Namespace) -> int:
+    """M, which must leave the NMS something to choose K rows from."""
+    return options.nms_candidates or (3840 if (options.topk_all or 0) >= 1000 else 1000)
+
+
+def _changed(settings: NmsSettings, options: argparse.Namespace) -> NmsSettings:
+    """The settings with what the user gave."""
+    from dataclasses import replace
+
+    given = {key: getattr(options, key) for key in ("conf_thres", "iou_thres", "topk_all", "multi_label")}
+    changes = {key: value for key, value in given.items() if value is not None}
+    return replace(settings, **changes, class_agnostic=options.class_agnostic or settings.class_agnostic)
+
+
+def _lower(options: argparse.Namespace) -> None:
+    from .pipeline import lower
+
+    replaced = lower(options.model, options.output, not options.no_verify)
+    print(f"{options.output}: {', '.join(replaced) if replaced else 'held no plugin; copied as it is'}")
 
 
 def _detect(options: argparse.Namespace) -> None:
     from .engines.detect import detect
     from .engines.load import open_runtime
-    from .engines.predictor import Predictor
+    from .engines.predictor import Predictor, default_settings
     from .engines.sources import find_sources
 
     sources = find_sources(options.source)
     runtime = open_runtime(options.model, options.backend, options.device, _read_options(options))
-    predictor = Predictor(runtime, _detect_settings(options, runtime.meta))
+    predictor = Predictor(runtime, _changed(default_settings(runtime.meta), options))
     done = detect(predictor, sources, options.output, str(options.model))
     speed = f"{1000 * done.seconds / max(done.pictures, 1):.1f} ms a picture on {runtime.name}"
     print(f"{done.objects} objects in {done.pictures} pictures, {speed}; see {done.folder}")
-
-
-def _detect_settings(options: argparse.Namespace, meta: Any) -> NmsSettings:
-    from dataclasses import replace
-
-    from .engines.predictor import default_settings
-
-    given = {key: getattr(options, key) for key in ("conf_thres", "iou_thres", "topk_all", "multi_label")}
-    changes = {key: value for key, value in given.items() if value is not None}
-    if options.class_agnostic:
-        changes["class_agnostic"] = True
-    return replace(default_settings(meta), **changes)
 
 
 def _inspect(options: argparse.Namespace) -> None:
@@ -275,7 +303,7 @@ def _inspect(options: argparse.Namespace) -> None:
 def _read_options(options: argparse.Namespace) -> ReadOptions:
     from .converters.options import ReadOptions
 
-    return ReadOptions(options.weights, options.names, _image_size(options.img_size), options.family)
+    return ReadOptions(options.weights, options.names, _image_size(options.img_size), options.family, options.head)
 
 
 def _image_size(numbers: Sequence[int] | None) -> tuple[int, int] | None:

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .converters import read_network, recognise
-from .converters.heads import ModelMeta, NmsSettings, to_properties
+from .converters.heads import ModelMeta, NmsSettings, from_properties, to_properties
 from .converters.options import ReadOptions
 from .errors import InputError
 from .files import sha256_of, staged
 
 if TYPE_CHECKING:
     import onnx_graphsurgeon as gs
+
+    from .onnx_graph import Properties
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,32 @@ def convert(model: Path, output: Path, settings: ConvertSettings = ConvertSettin
     if output.is_dir():
         raise InputError(f"-o {output} is a folder; name the file to write")
     loaded = load_model(model, settings)
-    write_model(loaded, output, settings.verify)
+    write_model(loaded.graph, loaded.properties, output, loaded.meta if settings.verify else None)
     return Conversion(output, loaded.meta, loaded.notes, len(loaded.graph.nodes), time.perf_counter() - start)
+
+
+def lower(model: Path, output: Path, verify: bool = True) -> list[str]:
+    """Replace the TensorRT plugins of an ONNX file by the same semantics in standard operators.
+
+    Args:
+        model: an ONNX file, of trtzoo or another exporter.
+        output: the file to write.
+        verify: run the written file once and check its outputs, where it is trtzoo's.
+
+    Returns:
+        What was replaced, a phrase each.
+
+    Raises:
+        TrtZooError: the file cannot be read or written.
+    """
+    from .graph_passes.lower import lower as lower_graph
+    from .onnx_graph import read_onnx
+
+    graph, properties = read_onnx(model)
+    meta = from_properties(properties, str(model)) if "trtzoo" in properties else None
+    replaced = lower_graph(graph, meta)
+    write_model(graph, properties, output, meta if verify else None)
+    return replaced
 
 
 def load_model(path: Path, settings: ConvertSettings) -> Model:
@@ -151,16 +177,16 @@ def read_model(path: Path, settings: ConvertSettings) -> Model:
     return Model(graph, meta, network.notes, network.weights_file)
 
 
-def write_model(model: Model, output: Path, verify: bool) -> None:
-    """Write the model; with `verify` only after it was run once and kept its contract."""
+def write_model(graph: gs.Graph, properties: Properties, output: Path, check: ModelMeta | None) -> None:
+    """Write a graph; with `check` only after it was run once and kept the contract of this metadata."""
     from .onnx_graph import write_onnx
 
     with staged(output) as temporary:
-        write_onnx(model.graph, model.properties, temporary)
-        if verify:
+        write_onnx(graph, properties, temporary)
+        if check:
             from .engines.check import check_onnx
 
-            check_onnx(temporary, model.meta, str(output))
+            check_onnx(temporary, check, str(output))
 
 
 def _add_nms(model: Model, wanted: EndToEnd, layout: str, path: Path) -> Model:

@@ -1,0 +1,42 @@
+# `make demo` and `make test` set up what they need: a virtual environment in .venv, once, and again when setup.cfg changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: demo test lint types check clean
+
+demo: $(VENV)/base.stamp
+	$(BIN)/python samples/demo.py
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The linter and the type checker, as they must pass before a commit.
+check: lint types
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy cannot follow the editable install, so it looks at an installed copy.
+types: $(VENV)/dev.stamp
+	rm -rf .cache/types build && $(PIP) install --no-deps --target .cache/types . && rm -rf build
+	cd .cache/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/setup.cfg -p trtzoo
+
+$(VENV)/bin/python:
+	$(PYTHON) .ci/make_venv.py $(VENV)
+
+$(VENV)/base.stamp: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e '.[rtx]'
+	touch $@
+
+# Ultralytics' own requirements would bring a CUDA build of torch; what it needs of them is in the dev extra.
+$(VENV)/dev.stamp: setup.cfg pyproject.toml tests/requirements.txt | $(VENV)/bin/python
+	$(PIP) install -e '.[rtx,dev]'
+	$(PIP) install --no-deps -r tests/requirements.txt
+	touch $@ $(VENV)/base.stamp
+
+clean:
+	rm -rf $(VENV) .cache build dist demo *.egg-info
