@@ -118,7 +118,7 @@ def check_contract(manifest: Manifest, engine: Path) -> None:
         problem = _difference(specs, manifest.tensors_of(mode))
         if problem:
             raise VerificationError(
-                f"{engine} was not kept, it breaks the contract of its model: {problem}; please report this fault of trtzoo"
+                f"{engine} was not kept, it breaks its model's contract: {problem}; please report this fault of trtzoo"
             )
 
 

@@ -86,9 +86,8 @@ def explain_death(where: str, outcome: Outcome) -> UnsupportedError:
             f"the process that built {where} was killed from outside, most often because memory ran out; close other "
             "programs, or lower --max-batch and --workspace"
         )
-    ended = (
-        f"was ended by {signal.Signals(-outcome.status).name}" if outcome.status < 0 else f"ended with {outcome.status}"
-    )
+    status = outcome.status
+    ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with {status}"
     place = f" at node {outcome.node}" if outcome.node else ""
     last = f" (it last said: {outcome.noise})" if outcome.noise else ""
     return UnsupportedError(

@@ -8,7 +8,7 @@ What changed in which version (10 is 10.0 - 10.16, 11 is 11.0 - 11.4, RTX is Ten
 | strong typing | flag `STRONGLY_TYPED` | always, flag ignored | always |
 | `EXPLICIT_BATCH`, `FP16`, `INT8`, calibrators | there, not used here | removed | never there |
 | `device_memory_size_v2` | came after 10.0, by 10.3 | alone, without `device_memory_size` | as 11 |
-| `HardwareCompatibilityLevel` | `AMPERE_PLUS`; a second level came after 10.8, by 10.16 | both | Ampere and later anyway |
+| `HardwareCompatibilityLevel` | `AMPERE_PLUS`; one more after 10.8, by 10.16 | both | Ampere and later anyway |
 | `set_compute_capability` | no | no | yes |
 | timing cache | yes | yes | does nothing, and asks for a GPU |
 | plugins | EfficientNMS and others | fewer | none of use |

@@ -1,0 +1,84 @@
+"""A camera's frames as the input: uint8, either channel order, either layout; the graph makes of them what it wants.
+
+    images (uint8 [B,H,W,C]) . Cast . Transpose . Gather(2,1,0) . Mul(1/255) . network
+
+Cast comes first: TensorRT takes uint8 at the border of a network only to cast it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from ..converters.heads import ModelMeta
+from ..errors import InputError, UnsupportedError
+from ..onnx_graph import GraphEditor
+
+LAYOUTS = ("hwc", "chw")
+COLOURS = ("bgr", "rgb")
+
+
+def to_uint8_input(graph: gs.Graph, meta: ModelMeta, layout: str = "hwc", colour: str = "bgr") -> ModelMeta:
+    """Let a graph take pictures as cameras and decoders give them, in place.
+
+    Args:
+        graph: with one input [B, C, H, W], values 0..1.
+        meta: of the graph.
+        layout: "hwc" for an input [B, H, W, C], "chw" for [B, C, H, W].
+        colour: channel order of the pictures, "bgr" or "rgb"; of no meaning for one channel.
+
+    Returns:
+        The metadata: the input's type and layout under `extra["input"]`, its channel order in `preprocess`.
+
+    Raises:
+        InputError: a layout or colour of another name.
+        UnsupportedError: the graph's input is not a float picture.
+    """
+    if layout not in LAYOUTS or colour not in COLOURS:
+        raise InputError(f"--uint8-input {layout}-{colour} is not known; choose {' or '.join(LAYOUTS)} and bgr or rgb")
+    tensor = _float_picture(graph)
+    batch, channels, height, width = tensor.shape
+    if channels == 1:
+        colour = meta.preprocess.colour
+    elif channels != 3 and colour != meta.preprocess.colour:
+        raise UnsupportedError(f"--uint8-input {colour}: an input of {channels} channels has no colour order to change")
+    shape = [batch, height, width, channels] if layout == "hwc" else [batch, channels, height, width]
+    frames = gs.Variable(tensor.name, np.dtype(np.uint8), shape)
+    tensor.name = f"{tensor.name}/float"
+    graph.inputs = [frames]
+    _prepare(graph, frames, tensor, layout, swap=colour != meta.preprocess.colour)
+    return replace(
+        meta,
+        preprocess=replace(meta.preprocess, colour=colour),
+        extra={**meta.extra, "input": {"dtype": "uint8", "layout": layout}},
+    )
+
+
+def _float_picture(graph: gs.Graph) -> gs.Variable:
+    """The input, if it is the only one and a float picture."""
+    if len(graph.inputs) == 1:
+        tensor = graph.inputs[0]
+        if tensor.dtype in (np.float32, np.float16) and tensor.shape is not None and len(tensor.shape) == 4:
+            return tensor
+    seen = ", ".join(f"{tensor.name} {tensor.dtype}{tensor.shape}" for tensor in graph.inputs)
+    raise UnsupportedError(f"--uint8-input needs one input [B, C, H, W] of floats; this graph has {seen}")
+
+
+def _prepare(graph: gs.Graph, frames: gs.Variable, target: gs.Variable, layout: str, swap: bool) -> None:
+    """Nodes from the frames to the network's own input."""
+    editor, kind = GraphEditor(graph), target.dtype
+    shape = list(frames.shape)
+    x = editor.node("Cast", [frames], "/input/cast", shapes=[shape], dtypes=[kind], attrs={"to": kind.type})[0]
+    if layout == "hwc":
+        shape = list(target.shape)
+        attrs = {"perm": [0, 3, 1, 2]}
+        x = editor.node("Transpose", [x], "/input/transpose", shapes=[shape], dtypes=[kind], attrs=attrs)[0]
+    if swap:
+        order = np.array([2, 1, 0], np.int64)
+        x = editor.node("Gather", [x, order], "/input/colour", shapes=[shape], dtypes=[kind], attrs={"axis": 1})[0]
+    scale = np.array(1 / 255, kind)
+    node = gs.Node("Mul", editor.unique("/input/scale"), inputs=[x, editor.constant("/input/scale.1", scale)])
+    graph.nodes.append(node)
+    node.outputs.append(target)
