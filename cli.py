@@ -280,8 +280,10 @@ def _detect(options: argparse.Namespace) -> None:
     runtime = open_runtime(options.model, options.backend, options.device, _read_options(options))
     predictor = Predictor(runtime, _changed(default_settings(runtime.meta), options))
     done = detect(predictor, sources, options.output, str(options.model))
+    pictures = f"{done.pictures} picture{'s' if done.pictures > 1 else ''}"
+    what = f"classified {pictures}" if runtime.meta.task == "classify" else f"{done.objects} objects in {pictures}"
     speed = f"{1000 * done.seconds / max(done.pictures, 1):.1f} ms a picture on {runtime.name}"
-    print(f"{done.objects} objects in {done.pictures} pictures, {speed}; see {done.folder}")
+    print(f"{what}, {speed}; see {done.folder}")
 
 
 def _inspect(options: argparse.Namespace) -> None:

@@ -131,7 +131,8 @@ def _writer(source: Source, target: Path) -> Iterator[Callable[[Array], None]]:
 def _write_picture(picture: Array, target: Path) -> None:
     import cv2
 
-    _, data = cv2.imencode(target.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if target.suffix == ".jpg" else []
+    _, data = cv2.imencode(target.suffix, picture, quality)
     with atomic_write(target) as stream:
         stream.write(data.tobytes())
 

@@ -22,6 +22,9 @@ _LEG, _TRUNK, _ARM, _FACE = (255, 153, 51), (255, 51, 255), (51, 153, 255), (0, 
 _LIMB_COLOURS = (_LEG,) * 4 + (_TRUNK,) * 3 + (_ARM,) * 5 + (_FACE,) * 7
 _POINT_COLOURS = (_FACE,) * 5 + (_ARM,) * 6 + (_LEG,) * 6
 
+_PLATE = (40, 40, 40)
+"""Background of a classifier's lines."""
+
 VISIBLE = 0.5
 """Keypoints with a lower visibility are not drawn."""
 
@@ -85,8 +88,8 @@ def _rectangle(box: Array) -> Array:
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
 
 
-def _label(canvas: Array, text: str, corner: Array, colour: Colour, pen: _Pen) -> None:
-    """Text on a filled strip above the corner, or inside the box where there is no room above."""
+def _label(canvas: Array, text: str, corner: Array, colour: Colour, pen: _Pen) -> int:
+    """Text on a filled strip above the corner, or below it where there is no room above; returns the strip's height."""
     import cv2
 
     text = text.encode("ascii", "replace").decode()
@@ -94,11 +97,13 @@ def _label(canvas: Array, text: str, corner: Array, colour: Colour, pen: _Pen) -
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, pen.font, thick)
     strip = height + base + 2 * pen.width
     left = int(np.clip(corner[0], 0, max(0, canvas.shape[1] - width - 2 * pen.width)))
-    top = int(corner[1]) - strip if corner[1] >= strip else int(np.clip(corner[1], 0, max(0, canvas.shape[0] - strip)))
+    above = corner[1] - strip if corner[1] >= strip else corner[1]
+    top = int(np.clip(above, 0, max(0, canvas.shape[0] - strip)))
     cv2.rectangle(canvas, (left, top), (left + width + 2 * pen.width, top + strip), colour, cv2.FILLED)
     ink = (0, 0, 0) if colour[0] * 0.114 + colour[1] * 0.587 + colour[2] * 0.299 > 130 else (255, 255, 255)
     place = (left + pen.width, top + strip - base - pen.width // 2)
     cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, pen.font, ink, thick, cv2.LINE_AA)
+    return strip
 
 
 def _tint(canvas: Array, found: Detections) -> None:
@@ -125,10 +130,9 @@ def _draw_keypoints(canvas: Array, points: Array, pen: _Pen) -> None:
 
 
 def _draw_classes(canvas: Array, found: Detections, names: Sequence[str], pen: _Pen) -> None:
-    import cv2
-
-    top = 0
-    for number, score in found.top_classes():
-        text = f"{names[number] if number < len(names) else number} {score:.2f}"
-        _label(canvas, text, np.array([0, top]), (40, 40, 40), pen)
-        top += cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, pen.font, 1)[0][1] * 2 + 2 * pen.width
+    """The best classes in the upper left corner, best first."""
+    lines = [f"{names[number] if number < len(names) else number} {score:.2f}" for number, score in found.top_classes()]
+    strip = _label(canvas, "", np.zeros(2), _PLATE, pen)
+    for row, line in enumerate(lines):
+        # A corner one strip further down: the label stands above its corner.
+        _label(canvas, line, np.array([0, (row + 1) * strip]), _PLATE, pen)
