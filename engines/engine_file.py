@@ -14,7 +14,7 @@ from ..files import require_file
 _TAGS = {b"ftrt": "tensorrt", b"vtrt": "tensorrt-rtx"}
 """The first four bytes of a plan: TensorRT's as its own trtexec checks it, TensorRT-RTX's as its plans have it."""
 
-_VERSION = {"tensorrt": slice(24, 28), "tensorrt-rtx": slice(25, 28)}
+_VERSION = {"tensorrt": slice(24, 28), "tensorrt-rtx": slice(25, 29)}
 """Where the library's version stands, a byte a number (trtexec's `--getPlanVersionOnly`; plans of TensorRT-RTX 1.7)."""
 
 _LONGEST_HEADER = 2**20
