@@ -14,8 +14,8 @@ from ..files import require_file
 _TAGS = {b"ftrt": "tensorrt", b"vtrt": "tensorrt-rtx"}
 """The first four bytes of a plan: TensorRT's as its own trtexec checks it, TensorRT-RTX's as its plans have it."""
 
-_VERSION = {"tensorrt": slice(24, 28), "tensorrt-rtx": slice(25, 29)}
-"""Where the library's version stands, a byte a number (trtexec's `--getPlanVersionOnly`; plans of TensorRT-RTX 1.7)."""
+_VERSION = slice(24, 28)
+"""Where the library's version stands, a byte a number (trtexec's `--getPlanVersionOnly`; also in TensorRT-RTX)."""
 
 _LONGEST_HEADER = 2**20
 
@@ -63,7 +63,7 @@ def identify(path: Path) -> EngineFile:
     target = _TAGS.get(head[:4])
     if target is None:
         raise InputError(f"{path} is no TensorRT engine: {_guess(head)}")
-    numbers = head[_VERSION[target]]
+    numbers = head[_VERSION]
     return EngineFile(path, target, ".".join(map(str, numbers)) if any(numbers) else "", offset, header)
 
 

@@ -44,8 +44,8 @@ def deserialize(file: EngineFile, device: int) -> LoadedPlan:
     if device >= len(gpus):
         here = f"this machine has {', '.join(gpus)}" if gpus else "no CUDA driver answers on this machine"
         raise UnsupportedError(
-            f"{file.path} runs on a GPU, and there is none with the number {device}: {here}; run it where there is one, or "
-            "run the ONNX with --backend onnxruntime"
+            f"{file.path} runs on a GPU, and there is none with the number {device}: {here}; run it where there is "
+            "one, or run the ONNX with --backend onnxruntime"
         )
     use_gpu(device)
     log = shared_log(api.trt)
