@@ -79,7 +79,7 @@ class PickleReader:
 
     def _reason(self, error: Exception) -> str:
         """Python's own messages about keys and indices say nothing to a user."""
-        if self.position >= len(self._data):
+        if self.position >= len(self._data) or isinstance(error, struct.error):
             return "it ends too early"
         return "it takes what was never put there" if isinstance(error, LookupError) else str(error)[:200]
 

@@ -385,12 +385,30 @@ class TestLoadModelRecord:
         with pytest.raises(InputError, match="nested more than 64 deep"):
             load_model_record(file)
 
+    def test_modules_nested_deeper_than_any_network_are_refused_however_they_are_reached(self, file: Path) -> None:
+        """The second chain ends in the first, so that each alone is shallow enough."""
+        chains = [torch.nn.ReLU()]
+        for _ in range(3):
+            for _ in range(30):
+                chains[-1] = torch.nn.Sequential(chains[-1])
+            chains.append(chains[-1])
+        saved(file, torch.nn.Sequential(*chains))
+        with pytest.raises(InputError, match="nested more than 64 deep"):
+            load_model_record(file)
+
+    def test_a_module_used_in_many_places_is_measured_once(self, file: Path) -> None:
+        wide = torch.nn.Module()
+        for at in range(2000):
+            wide.register_module(str(at), None)
+        saved(file, torch.nn.Sequential(*[wide] * 20_000))
+        assert len(load_model_record(file)[0].module_children()) == 20_000
+
     def test_modules_whose_paths_double_at_each_level_are_refused(self, file: Path) -> None:
         module = torch.nn.ReLU()
         for _ in range(40):
             module = torch.nn.Sequential(module, module)
         saved(file, module)
-        with pytest.raises(InputError, match="or more than 50000"):
+        with pytest.raises(InputError, match="or are more than 50000"):
             load_model_record(file)
 
 

@@ -16,7 +16,7 @@ from checkpoint_files import LEGACY, NETWORK, STORAGES, integer, name, program, 
 from nothing_executed import outcome
 from trtzoo.errors import TrtZooError
 
-MUTATIONS = 2000
+MUTATIONS = 1200
 
 FILES = {
     "zip": zip_checkpoint(NETWORK, STORAGES, others={"made/byteorder": b"little", "made/version": b"3\n"}),
