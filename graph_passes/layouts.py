@@ -159,8 +159,11 @@ def _by_name(graph: gs.Graph, meta: ModelMeta) -> dict[str, Tensor]:
 
 def _finish(graph: gs.Graph, outputs: Mapping[str, Tensor]) -> None:
     """Make these the graph's outputs under these names, and drop what nothing needs any more."""
-    graph.outputs = []
+    tensors = graph.tensors()
+    for name in outputs:
+        if name in tensors:
+            tensors[name].name = f"{name}:undressed"
     for name, tensor in outputs.items():
         tensor.name = name
-        graph.outputs.append(tensor)
+    graph.outputs = list(outputs.values())
     graph.cleanup(remove_unused_graph_inputs=False)

@@ -1,0 +1,47 @@
+"""Targets as the user writes them, and the TensorRT behind each."""
+
+from __future__ import annotations
+
+import pytest
+from trtzoo.errors import InputError, UnsupportedError
+from trtzoo.graph_passes.target import Target, parse_target
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "version", "tensorrt"),
+    [
+        ("tensorrt:10.3", "tensorrt", (10, 3), (10, 3)),
+        ("tensorrt:10.3.0.26", "tensorrt", (10, 3), (10, 3)),
+        ("tensorrt:11", "tensorrt", (11, 0), (11, 0)),
+        ("TensorRT", "tensorrt", None, (10, 0)),
+        ("tensorrt-rtx", "tensorrt-rtx", None, None),
+        ("tensorrt-rtx:1.7", "tensorrt-rtx", (1, 7), None),
+        ("onnxruntime", "onnxruntime", None, None),
+        ("deepstream:6.3", "deepstream", (6, 3), (8, 5)),
+        ("deepstream:7.1", "deepstream", (7, 1), (10, 3)),
+        ("deepstream:9.9", "deepstream", (9, 2), (10, 16)),
+        ("deepstream", "deepstream", None, (10, 16)),
+    ],
+)
+def test_targets_are_read(
+    text: str, kind: str, version: tuple[int, int] | None, tensorrt: tuple[int, int] | None
+) -> None:
+    target = parse_target(text)
+    assert (target.kind, target.version, target.tensorrt) == (kind, version, tensorrt)
+
+
+@pytest.mark.parametrize("text", ["", "cuda", "tensorrt:", "tensorrt:ten", "tensorrt-rtx-11", "deepstream 7.1"])
+def test_unknown_targets_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"--target .* is not known"):
+        parse_target(text)
+
+
+@pytest.mark.parametrize("text", ["tensorrt:7.2", "deepstream:5.0"])
+def test_targets_too_old_are_refused(text: str) -> None:
+    with pytest.raises(UnsupportedError, match="older than"):
+        parse_target(text)
+
+
+def test_a_target_prints_as_it_is_written() -> None:
+    assert str(Target("deepstream", (7, 1))) == "deepstream:7.1"
+    assert str(Target("onnxruntime")) == "onnxruntime"
