@@ -16,6 +16,7 @@ from .errors import TrtZooError
 if TYPE_CHECKING:
     from .converters.heads import NmsSettings
     from .converters.options import ReadOptions
+    from .engines.settings import BuildSettings
     from .pipeline import ConvertSettings
 
 Command = Callable[[argparse.Namespace], None]
@@ -38,7 +39,17 @@ EXAMPLES = {
   trtzoo convert yolov4.cfg --img-size 480 640 --dynamic -o yolov4.onnx
   trtzoo convert yolov8n-pose.pt --end2end --target tensorrt:10.3
   trtzoo convert yolov8n.pt --end2end --layout deepstream --target deepstream:7.1
+  trtzoo convert yolov8n.pt --end2end --half --half-pictures pictures/ --uint8-input
+  trtzoo convert exported-elsewhere.onnx --end2end --simplify -o mine.onnx
   trtzoo convert yolov8n-end2end.onnx --conf-thres 0.4 -o stricter.onnx
+""",
+    "build": """
+  trtzoo build yolov8n.onnx --target tensorrt-rtx --compute-capability 8.6 8.9 12.0
+  trtzoo build yolov8n.onnx --max-batch 16 --workspace 4
+  trtzoo build yolov8n.onnx --print-trtexec --target tensorrt:8.6
+""",
+    "lower": """
+  trtzoo lower with-plugin.onnx -o runs-anywhere.onnx
 """,
     "detect": """
   trtzoo detect yolov3-tiny.onnx dog.jpg
@@ -88,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_detect(commands)
     _add_inspect(commands)
+    _add_build(commands)
     _add_lower(commands)
     return parser
 
@@ -114,7 +126,9 @@ def _add_convert(commands: Any) -> None:
     parser.add_argument("--dynamic", action="store_true", help="leave the batch size free")
     parser.add_argument("--opset", type=int, default=17, metavar="N", help="ONNX opset, 14 to 20 (default: 17)")
     parser.add_argument("--layout", choices=LAYOUTS, help="dressing of the outputs (default: separate tensors)")
+    parser.add_argument("--simplify", action="store_true", help="run onnxsim over a graph that another exporter wrote")
     parser.add_argument("--no-verify", action="store_true", help="do not run the written file once to check it")
+    _add_precision(parser)
     end2end = parser.add_argument_group("NMS in the graph")
     end2end.add_argument("--end2end", action="store_true", help="end in detections instead of raw heads")
     end2end.add_argument("--nms", choices=ROUTES, default="auto", help="how boxes are suppressed (default: auto)")
@@ -133,6 +147,74 @@ def _add_convert(commands: Any) -> None:
     )
     _add_thresholds(end2end, "0.25", "0.45", "100")
     end2end.add_argument("--runtime-thresholds", action="store_true", help="make the thresholds inputs of the graph")
+
+
+def _add_precision(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("precision and input")
+    group.add_argument("--half", action="store_true", help="FP16 in the graph; decode, NMS and outputs stay FP32")
+    group.add_argument("--half-io", action="store_true", help="FP16 input too (with --half)")
+    group.add_argument(
+        "--half-pictures",
+        metavar="SOURCE",
+        help="pictures to run first: layers that overflow FP16 on them stay FP32 (with --half)",
+    )
+    group.add_argument(
+        "--uint8-input", action="store_true", help="take pictures as cameras give them, normalised in the graph"
+    )
+    group.add_argument(
+        "--input-layout", choices=("hwc", "chw"), default="hwc", help="layout of a uint8 input (default: hwc)"
+    )
+    group.add_argument(
+        "--input-colour", choices=("bgr", "rgb"), default="bgr", help="channel order of a uint8 input (default: bgr)"
+    )
+
+
+def _add_build(commands: Any) -> None:
+    parser = _command(commands, "build", _build, "build a TensorRT or TensorRT-RTX engine from an ONNX file")
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="any ONNX file, a YOLO or not")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT.engine", help="engine to write (default: ./STEM.engine)"
+    )
+    parser.add_argument(
+        "--target",
+        default="tensorrt",
+        metavar="WHAT",
+        help="tensorrt or tensorrt-rtx; with --print-trtexec a version: tensorrt:8.6 (default: tensorrt)",
+    )
+    parser.add_argument("--force", action="store_true", help="build even if the engine is up to date")
+    parser.add_argument("--no-verify", action="store_true", help="do not hold the engine against the contract")
+    parser.add_argument(
+        "--print-trtexec", action="store_true", help="print the trtexec line for the target instead of building"
+    )
+    batch = parser.add_argument_group("batch, for a graph whose batch is free")
+    batch.add_argument("--min-batch", type=_positive, default=1, metavar="N", help="least (default: 1)")
+    batch.add_argument("--opt-batch", type=_positive, default=1, metavar="N", help="tuned for (default: 1)")
+    batch.add_argument("--max-batch", type=_positive, default=8, metavar="N", help="greatest (default: 8)")
+    tuning = parser.add_argument_group("builder")
+    tuning.add_argument("--workspace", type=float, metavar="GIB", help="limit of the scratch memory (default: all)")
+    tuning.add_argument("--opt-level", type=int, metavar="0-5", help="effort (default: the library's, 3)")
+    tuning.add_argument(
+        "--timing-cache",
+        type=Path,
+        metavar="DIR",
+        help="folder that keeps kernel timings (default: the user's cache folder)",
+    )
+    tuning.add_argument("--no-timing-cache", action="store_true", help="keep no kernel timings")
+    tuning.add_argument(
+        "--version-compatible", action="store_true", help="the engine also runs on later TensorRT versions"
+    )
+    tuning.add_argument(
+        "--hardware-compatible", action="store_true", help="the engine also runs on other GPUs from Ampere on"
+    )
+    tuning.add_argument(
+        "--compute-capability",
+        nargs="+",
+        default=[],
+        metavar="X.Y",
+        help="GPUs of a TensorRT-RTX engine (default: every one from Ampere on)",
+    )
+    tuning.add_argument("--device", type=_gpu_number, default=0, metavar="N", help="GPU that builds (default: 0)")
+    tuning.add_argument("--verbose", action="store_true", help="show everything that the library says")
 
 
 def _add_lower(commands: Any) -> None:
@@ -233,8 +315,10 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
     from .converters.heads import NmsSettings
-    from .pipeline import ConvertSettings, EndToEnd
+    from .pipeline import ConvertSettings, EndToEnd, Half, Uint8Input
 
+    if options.half_io or options.half_pictures:
+        _require(options.half, "--half-io and --half-pictures go with --half")
     nms = _changed(NmsSettings(route=options.nms, candidates=_candidates(options)), options)
     wanted = EndToEnd(nms, options.target, options.multi_label, options.runtime_thresholds)
     return ConvertSettings(
@@ -245,6 +329,9 @@ def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
         layout=options.layout,
         conf_thres=options.conf_thres,
         iou_thres=options.iou_thres,
+        half=Half(options.half_io, options.half_pictures) if options.half else None,
+        uint8_input=Uint8Input(options.input_layout, options.input_colour) if options.uint8_input else None,
+        simplify=options.simplify,
         verify=not options.no_verify,
     )
 
@@ -261,6 +348,67 @@ def _changed(settings: NmsSettings, options: argparse.Namespace) -> NmsSettings:
     given = {key: getattr(options, key) for key in ("conf_thres", "iou_thres", "topk_all", "multi_label")}
     changes = {key: value for key, value in given.items() if value is not None}
     return replace(settings, **changes, class_agnostic=options.class_agnostic or settings.class_agnostic)
+
+
+def _require(condition: bool, message: str) -> None:
+    from .errors import InputError
+
+    if not condition:
+        raise InputError(f"{message}; add it, or leave them out")
+
+
+def _build(options: argparse.Namespace) -> None:
+    from . import console
+    from .engines.builder import build
+
+    output = options.output or Path(f"{options.model.stem}.engine")
+    if options.print_trtexec:
+        _print_trtexec(options, output)
+        return
+    settings = _build_settings(options, options.target)
+    with console.progress("building") as report:
+        manifest = build(
+            options.model, output, settings, report, force=options.force, note=console.say, verify=not options.no_verify
+        )
+    size = output.stat().st_size / 2**20
+    print(
+        f"{output}: {manifest.target} {manifest.version}, {size:.1f} MiB, {manifest.seconds:.1f} s; see {output}.json"
+    )
+
+
+def _print_trtexec(options: argparse.Namespace, output: Path) -> None:
+    from .engines.builder import model_meta
+    from .engines.trtexec import trtexec_line
+    from .graph_passes.target import parse_target
+
+    version = parse_target(options.target).tensorrt
+    if version is None:
+        _require(False, f"--print-trtexec is for TensorRT, not {options.target}")
+        return
+    settings = _build_settings(options, "tensorrt")
+    print(trtexec_line(options.model, output, version, settings, model_meta(options.model)))
+
+
+def _build_settings(options: argparse.Namespace, target: str) -> BuildSettings:
+    from .engines.settings import BuildSettings
+    from .engines.timing_cache import default_folder
+
+    default = default_folder() if target == "tensorrt" else None
+    folder = None if options.no_timing_cache else options.timing_cache or default
+    return BuildSettings(
+        target=target,
+        min_batch=options.min_batch,
+        opt_batch=max(options.opt_batch, options.min_batch),
+        max_batch=max(options.max_batch, options.opt_batch, options.min_batch),
+        workspace_gib=options.workspace,
+        opt_level=options.opt_level,
+        timing_cache=folder,
+        version_compatible=options.version_compatible,
+        hardware_compatible=options.hardware_compatible,
+        compute_capabilities=tuple(options.compute_capability),
+        device=options.device,
+        verbose=options.verbose,
+    )
 
 
 def _lower(options: argparse.Namespace) -> None:
@@ -334,6 +482,13 @@ def _device(text: str) -> str:
     if not number.isdigit():
         raise argparse.ArgumentTypeError(f"{text} is neither cpu nor the number of a GPU")
     return f"cuda:{number}"
+
+
+def _gpu_number(text: str) -> int:
+    number = _device(text).partition(":")[2]
+    if not number:
+        raise argparse.ArgumentTypeError(f"{text} is not the number of a GPU")
+    return int(number)
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -38,6 +39,27 @@ def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
         if time.monotonic() - last > LOG_EVERY:
             last = time.monotonic()
             say(f"{what}: {count} of {total}")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[float, str], None]]:
+    """A function that is told the share done, 0..1, and what is being done: a bar on a terminal, else a line now and then."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=1.0)
+            yield lambda share, step: bar.update(task, completed=share, description=f"{what}: {step}")
+        return
+    last = [time.monotonic()]
+
+    def report(share: float, step: str) -> None:
+        if time.monotonic() - last[0] > LOG_EVERY:
+            last[0] = time.monotonic()
+            say(f"{what}: {share:.0%}, {step}")
+
+    yield report
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:

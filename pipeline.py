@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import onnx_graphsurgeon as gs
 
     from .onnx_graph import Properties
+    from .weights import Array
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,27 @@ class EndToEnd:
 
 
 @dataclass(frozen=True)
+class Half:
+    """FP16 in the graph.
+
+    Attributes:
+        half_io: the input becomes float16 too.
+        pictures: a picture, folder or pattern to run first; layers that overflow half precision on them stay in single.
+    """
+
+    half_io: bool = False
+    pictures: str | None = None
+
+
+@dataclass(frozen=True)
+class Uint8Input:
+    """Pictures as cameras give them: `layout` "hwc" or "chw", `colour` "bgr" or "rgb"."""
+
+    layout: str = "hwc"
+    colour: str = "bgr"
+
+
+@dataclass(frozen=True)
 class ConvertSettings:
     """Everything that `convert` can be told.
 
@@ -49,6 +71,9 @@ class ConvertSettings:
         layout: dressing of the outputs; None is the contract's own.
         conf_thres: new score threshold for an ONNX file that is end to end already.
         iou_thres: new IoU threshold for such a file.
+        half: FP16 in the graph; None leaves single precision.
+        uint8_input: pictures as the input; None leaves float32, 0..1.
+        simplify: run onnxsim over a graph that another exporter wrote.
         verify: run the written file once and check its outputs.
     """
 
@@ -59,6 +84,9 @@ class ConvertSettings:
     layout: str | None = None
     conf_thres: float | None = None
     iou_thres: float | None = None
+    half: Half | None = None
+    uint8_input: Uint8Input | None = None
+    simplify: bool = False
     verify: bool = True
 
 
@@ -155,12 +183,22 @@ def load_model(path: Path, settings: ConvertSettings) -> Model:
         TrtZooError: with what is wrong, where, and what to do.
     """
     model = read_model(path, settings)
+    if settings.simplify:
+        model = _simplify(model)
+    overflow = _overflow(model, settings.half.pictures) if settings.half and settings.half.pictures else {}
     if settings.end2end:
         model = _add_nms(model, settings.end2end, settings.layout or "separate", path)
     elif settings.layout:
         from .graph_passes.layouts import apply_layout
 
         model = replace(model, meta=apply_layout(model.graph, model.meta, settings.layout))
+    if settings.half:
+        model = _to_half(model, settings.half, overflow)
+    if settings.uint8_input:
+        from .graph_passes.uint8_input import to_uint8_input
+
+        wanted = settings.uint8_input
+        model = replace(model, meta=to_uint8_input(model.graph, model.meta, wanted.layout, wanted.colour))
     return model
 
 
@@ -211,3 +249,35 @@ def _with_thresholds(model: Model, settings: ConvertSettings) -> Model:
     from .graph_passes.thresholds import set_thresholds
 
     return replace(model, meta=set_thresholds(model.graph, model.meta, settings.conf_thres, settings.iou_thres))
+
+
+def _simplify(model: Model) -> Model:
+    from .graph_passes.simplify import simplify
+
+    graph, done = simplify(model.graph)
+    return replace(model, graph=graph, notes=(*model.notes, str(done)))
+
+
+def _overflow(model: Model, pictures: str) -> dict[str, str]:
+    """Nodes whose values leave half precision on real pictures, and why."""
+    from .engines.overflow import find_overflow
+    from .engines.preprocess import prepare
+    from .engines.sources import find_sources, read_pictures
+
+    sources = find_sources(pictures)
+    images = (prepare(picture, model.meta)[0] for source in sources for picture in read_pictures(source))
+    return find_overflow(model.graph, (_batch(image, model.meta) for image in images))
+
+
+def _batch(image: Array, meta: ModelMeta) -> Array:
+    """One image as often as the model's batch wants it."""
+    import numpy as np
+
+    return np.repeat(image[None], meta.batch or 1, axis=0)
+
+
+def _to_half(model: Model, wanted: Half, overflow: Mapping[str, str]) -> Model:
+    from .graph_passes.half import to_half
+
+    meta, report = to_half(model.graph, model.meta, overflow, wanted.half_io)
+    return replace(model, meta=meta, notes=(*model.notes, *report.notes()))

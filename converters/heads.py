@@ -77,6 +77,8 @@ class ModelMeta:
         head: "one2one" or "one2many" where the file has both, else None.
         multi_label: what the family's own framework does by default.
         preprocess: how pictures become input.
+        input_dtype: "float32" or "float16" for values of 0..1, "uint8" for 0..255.
+        input_layout: "chw" or "hwc".
         source: name of the file it was converted from.
         source_sha256: of that file (DarkNet: of the weights).
         precision: "fp32", "fp16" or "int8".
@@ -97,6 +99,8 @@ class ModelMeta:
     head: str | None = None
     multi_label: bool = False
     preprocess: Preprocess = Preprocess()
+    input_dtype: str = "float32"
+    input_layout: str = "chw"
     source: str = ""
     source_sha256: str = ""
     precision: str = "fp32"
@@ -124,8 +128,9 @@ class TensorSpec:
 
 
 def input_spec(meta: ModelMeta) -> TensorSpec:
-    """`images` float32 [B, channels, H, W]."""
-    return TensorSpec(INPUT, "float32", (_batch(meta), meta.channels, *meta.imgsz))
+    """`images` float32 [B, channels, H, W], or what a graph pass made of it: another type, or [B, H, W, channels]."""
+    image = (*meta.imgsz, meta.channels) if meta.input_layout == "hwc" else (meta.channels, *meta.imgsz)
+    return TensorSpec(INPUT, meta.input_dtype, (_batch(meta), *image))
 
 
 def raw_outputs(

@@ -21,7 +21,7 @@ from .onnx_header import read_properties
 from .progress import Progress
 from .settings import BuildSettings
 
-__all__ = ["BuildSettings", "build", "check_contract", "installed_version", "up_to_date"]
+__all__ = ["BuildSettings", "build", "check_contract", "installed_version", "model_meta", "up_to_date"]
 
 
 def build(
@@ -57,7 +57,7 @@ def build(
     require_file(onnx, "an ONNX model")
     if engine.is_dir() or (engine.exists() and engine.samefile(onnx)):
         raise InputError(f"-o {engine} is {'a folder' if engine.is_dir() else 'the model itself'}; name another file")
-    meta = _meta(onnx)
+    meta = model_meta(onnx)
     old = None if force else up_to_date(onnx, engine, settings)
     if old:
         note(f"{engine} is up to date; --force builds it again")
@@ -147,7 +147,7 @@ def _gpu(settings: BuildSettings) -> str:
     return gpus[settings.device] if settings.device < len(gpus) else ""
 
 
-def _meta(onnx: Path) -> ModelMeta | None:
+def model_meta(onnx: Path) -> ModelMeta | None:
     """The metadata of a model that trtzoo wrote, None for any other ONNX file."""
     properties = read_properties(onnx)
     return from_properties(properties, str(onnx)) if "trtzoo" in properties else None

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..converters.heads import ModelMeta, TensorSpec, end2end_outputs, raw_outputs
+from ..converters.heads import ModelMeta, TensorSpec, end2end_outputs, input_spec, raw_outputs
 from ..errors import TrtZooError, VerificationError
 from ..weights import Array
 from .runtimes.onnxruntime import OnnxRuntime
 
 SEED = 0
+FREE_BATCH = 2
+"""Images that a model with a symbolic batch is run with."""
 
 
 def check_onnx(path: Path, meta: ModelMeta, where: str) -> None:
@@ -30,8 +32,7 @@ def check_onnx(path: Path, meta: ModelMeta, where: str) -> None:
     """
     try:
         runtime = OnnxRuntime(path)
-        images = np.random.default_rng(SEED).random((meta.batch or 2, meta.channels, *meta.imgsz), np.float32)
-        outputs = runtime.infer(images)
+        outputs = runtime.infer(_noise(meta))
     except TrtZooError as error:
         raise VerificationError(f"{where} does not run, so it was not kept: {error}") from error
     for name, array in outputs.items():
@@ -40,8 +41,15 @@ def check_onnx(path: Path, meta: ModelMeta, where: str) -> None:
                 f"{where} was not kept: run on noise, its {name} are not all finite, so the weights are damaged or untrained; "
                 f"--no-verify keeps it"
             )
-    for problem in _problems(outputs, meta, len(images)):
+    for problem in _problems(outputs, meta, meta.batch or FREE_BATCH):
         raise VerificationError(f"{where} was not kept: {problem}; this is a fault of trtzoo, please report it")
+
+
+def _noise(meta: ModelMeta) -> Array:
+    """Images of the model's input, every value equally likely."""
+    spec = input_spec(meta)
+    values = np.random.default_rng(SEED).random((meta.batch or FREE_BATCH, *spec.shape[1:]), np.float32)
+    return (values * (255 if spec.dtype == "uint8" else 1)).astype(spec.dtype)
 
 
 def _problems(outputs: dict[str, Array], meta: ModelMeta, batch: int) -> list[str]:

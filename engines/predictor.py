@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..converters.heads import ModelMeta, NmsSettings
+from ..converters.heads import ModelMeta, NmsSettings, input_spec
 from ..weights import Array
 from .detections import Detections
 from .postprocess import decode
@@ -47,7 +47,8 @@ class Predictor:
 
     def _chunk(self, pictures: Sequence[Array], size: int) -> list[Detections]:
         prepared = [prepare(picture, self.meta) for picture in pictures]
-        images = np.zeros((size, self.meta.channels, *self.meta.imgsz), np.float32)
+        spec = input_spec(self.meta)
+        images = np.zeros((size, *spec.shape[1:]), spec.dtype)
         for row, (image, _) in enumerate(prepared):
             images[row] = image
         outputs = self.runtime.infer(images)

@@ -43,7 +43,7 @@ def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
         meta: of the model.
 
     Returns:
-        float32 [C, H, W], 0..1, and where the picture lies in it.
+        An image in the type and layout of the model's input (`heads.input_spec`), and where the picture lies in it.
     """
     import cv2
 
@@ -53,7 +53,9 @@ def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
     elif settings.colour == "rgb":
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     canvas, placement = _RESIZE[settings.resize](picture, meta)
-    return np.ascontiguousarray(canvas.transpose(2, 0, 1)), placement
+    values = np.rint(canvas * 255) if meta.input_dtype == "uint8" else canvas
+    image = values if meta.input_layout == "hwc" else values.transpose(2, 0, 1)
+    return np.ascontiguousarray(image, dtype=meta.input_dtype), placement
 
 
 def _stretch(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:

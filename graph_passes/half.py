@@ -91,7 +91,7 @@ def _half_input(graph: gs.Graph, meta: ModelMeta) -> ModelMeta:
         if tensor.dtype != np.float32:
             raise UnsupportedError(f"--half-io: the input {tensor.name} is {tensor.dtype}, not float32; leave it out")
         tensor.dtype = np.dtype(np.float16)
-    return replace(meta, extra={**meta.extra, "input": {"dtype": "float16", "layout": "chw"}})
+    return replace(meta, input_dtype="float16")
 
 
 def _obstacle(node: gs.Node, opset: int) -> str | None:

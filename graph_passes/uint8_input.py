@@ -30,7 +30,7 @@ def to_uint8_input(graph: gs.Graph, meta: ModelMeta, layout: str = "hwc", colour
         colour: channel order of the pictures, "bgr" or "rgb"; of no meaning for one channel.
 
     Returns:
-        The metadata: the input's type and layout under `extra["input"]`, its channel order in `preprocess`.
+        The metadata: type and layout of the input, and its channel order in `preprocess`.
 
     Raises:
         InputError: a layout or colour of another name.
@@ -52,7 +52,8 @@ def to_uint8_input(graph: gs.Graph, meta: ModelMeta, layout: str = "hwc", colour
     return replace(
         meta,
         preprocess=replace(meta.preprocess, colour=colour),
-        extra={**meta.extra, "input": {"dtype": "uint8", "layout": layout}},
+        input_dtype="uint8",
+        input_layout=layout,
     )
 
 
