@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,25 +61,39 @@ def idle_settings(api: Api, inputs: Sequence[NetworkInput], settings: BuildSetti
     return notes
 
 
-def load_timings(api: Api, config: Any, settings: BuildSettings, gpu: str, note: Note) -> Path | None:
-    """Give the builder the timings of earlier builds; returns the file to keep the new ones in."""
+@dataclass(frozen=True)
+class Timings:
+    """The timing cache of a build, which has to live as long as its configuration.
+
+    Attributes:
+        path: where it is kept.
+        timings: ITimingCache.
+    """
+
+    path: Path
+    timings: Any
+
+
+def load_timings(api: Api, config: Any, settings: BuildSettings, gpu: str, note: Note) -> Timings | None:
+    """Give the builder the timings of earlier builds, None where it is to keep none."""
     if settings.timing_cache is None or api.rtx:
         return None
     path = timing_cache.cache_file(settings.timing_cache, gpu, api.version)
-    cache = config.create_timing_cache(timing_cache.read_cache(path))
-    if not config.set_timing_cache(cache, False):
+    timings = config.create_timing_cache(timing_cache.read_cache(path))
+    if not config.set_timing_cache(timings, False):
         note(f"the timings in {path} belong to another GPU or driver and are measured anew")
-        config.set_timing_cache(config.create_timing_cache(b""), False)
-    return path
+        timings = config.create_timing_cache(b"")
+        config.set_timing_cache(timings, False)
+    return Timings(path, timings)
 
 
-def keep_timings(config: Any, path: Path) -> None:
+def keep_timings(config: Any, kept: Timings) -> None:
     """Join the timings of this build with what other builds wrote meanwhile."""
-    cache = config.get_timing_cache()
+    timings = config.get_timing_cache()
 
     def merge(present: bytes) -> bytes:
         if present:
-            cache.combine(config.create_timing_cache(present), False)
-        return bytes(cache.serialize())
+            timings.combine(config.create_timing_cache(present), False)
+        return bytes(timings.serialize())
 
-    timing_cache.update_cache(path, merge)
+    timing_cache.update_cache(kept.path, merge)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import InputError, TrtZooError, UnsupportedError
 from .trt_log import clean
@@ -35,11 +36,11 @@ class ParserError:
         return f"node {self.node or f'number {self.index}'}{f' ({self.op})' if self.op else ''}: {self.reason}"
 
 
-def read_parser_errors(parser: object) -> tuple[ParserError, ...]:
+def read_parser_errors(parser: Any) -> tuple[ParserError, ...]:
     """Every error that a parser holds."""
-    errors = (parser.get_error(index) for index in range(parser.num_errors))  # type: ignore[attr-defined]
+    found = (parser.get_error(index) for index in range(parser.num_errors))
     return tuple(
-        ParserError(error.node(), error.node_name(), error.node_operator(), clean(error.desc())) for error in errors
+        ParserError(fault.node(), fault.node_name(), fault.node_operator(), clean(fault.desc())) for fault in found
     )
 
 

@@ -7,6 +7,7 @@ Names and argument order: CUDA Driver API reference. The context is the device's
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -125,6 +126,12 @@ class Cuda:
         _call("cuGraphDestroy", graph)
         self._graphs.append(int(executable.value or 0))
         return self._graphs[-1]
+
+    def abandon_capture(self) -> None:
+        """End recording without a graph, so that the stream works again."""
+        graph = ctypes.c_void_p()
+        with suppress(CudaError):
+            _call("cuStreamEndCapture", ctypes.c_void_p(self.stream), ctypes.byref(graph))
 
     def launch(self, graph: int) -> None:
         """Do what a graph recorded, in the stream's order."""

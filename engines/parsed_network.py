@@ -34,8 +34,8 @@ class ParsedNetwork:
     def inputs(self) -> list[NetworkInput]:
         """What the profiles have to cover."""
         network = self.network
-        tensors = [network.get_input(index) for index in range(network.num_inputs)]
-        return [NetworkInput(tensor.name, tuple(tensor.shape), tensor.is_shape_tensor) for tensor in tensors]
+        found = [network.get_input(index) for index in range(network.num_inputs)]
+        return [NetworkInput(itensor.name, tuple(itensor.shape), itensor.is_shape_tensor) for itensor in found]
 
     def tensors(self, ranges: Mapping[str, Range]) -> list[EngineTensor]:
         """Inputs and outputs as the library understood them, with the profile that they are built for."""
@@ -44,9 +44,13 @@ class ParsedNetwork:
         outputs = [("output", network.get_output(index)) for index in range(network.num_outputs)]
         return [
             EngineTensor(
-                tensor.name, mode, compat.data_type(tensor.dtype), _shape(tensor), tuple(ranges.get(tensor.name, ()))
+                itensor.name,
+                mode,
+                compat.data_type(itensor.dtype),
+                _shape(itensor),
+                tuple(ranges.get(itensor.name, ())),
             )
-            for mode, tensor in [*inputs, *outputs]
+            for mode, itensor in [*inputs, *outputs]
         ]
 
 
@@ -67,8 +71,8 @@ def parse(api: Api, builder: Any, log: Any, onnx: str) -> ParsedNetwork:
     return ParsedNetwork(network, parser, time.perf_counter() - start)
 
 
-def _shape(tensor: Any) -> tuple[int, ...]:
+def _shape(itensor: Any) -> tuple[int, ...]:
     try:
-        return tuple(tensor.shape)
+        return tuple(itensor.shape)
     except ValueError:  # the rank itself is free
         return (FREE,)

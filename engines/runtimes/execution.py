@@ -1,0 +1,189 @@
+"""Running a deserialised engine: buffers, copies, the CUDA graph, and the batch sizes that the engine allows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError, UnsupportedError
+from ...weights import Array
+from ..cuda_driver import Cuda, CudaError
+from ..manifest import EngineTensor
+from .batches import Run, plan_runs
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """The memory of one input or output, large enough for the greatest batch.
+
+    Attributes:
+        tensor: whose it is.
+        row: shape of one image's part.
+        device: address on the GPU.
+        host: page-locked bytes.
+    """
+
+    tensor: EngineTensor
+    row: tuple[int, ...]
+    device: int
+    host: Array
+
+    def view(self, batch: int) -> Array:
+        """The host memory of the first `batch` images as an array [batch, *row]."""
+        dtype = np.dtype(self.tensor.dtype)
+        size = batch * int(np.prod(self.row)) * dtype.itemsize
+        values: Array = self.host[:size].view(dtype).reshape(batch, *self.row)
+        return values
+
+
+class Executor:
+    """An execution context with everything that it needs.
+
+    All memory is allocated once, here. Where the batch is fixed, copies and network are recorded as a CUDA graph
+    after the first run, so that a run costs one launch; a network that cannot be recorded runs without.
+
+    Args:
+        context: IExecutionContext.
+        tensors: inputs and outputs of its engine.
+        cuda: memory and stream of the GPU that it is on.
+        record: whether to use a CUDA graph.
+
+    Raises:
+        UnsupportedError: the engine has several inputs, or an output whose shape only its values decide.
+    """
+
+    def __init__(self, context: Any, tensors: Sequence[EngineTensor], cuda: Cuda, record: bool = True) -> None:
+        self._context = context
+        self._cuda = cuda
+        self._lock = threading.Lock()
+        self.input = _only_input(tensors)
+        self.least, self.most = batch_limits(self.input)
+        self._batch = 0
+        self._set_batch(self.most)
+        outputs = [tensor for tensor in tensors if tensor.mode == "output"]
+        self._in = self._buffer(self.input, self.input.shape)
+        self._out = [self._buffer(tensor, self._output_shape(tensor)) for tensor in outputs]
+        self._record = record and self.least == self.most
+        self._graph: int | None = None
+
+    def infer(self, images: Array) -> dict[str, Array]:
+        """Run the network on any number of images; more than the engine takes at once are run in turn.
+
+        Several threads may call this; they wait for each other.
+
+        Args:
+            images: [B, ...] as the input is.
+
+        Raises:
+            InputError: the images do not fit the input.
+            UnsupportedError: the GPU failed.
+        """
+        self._check(images)
+        with self._lock:
+            try:
+                self._cuda.enter()
+                parts = [self._run(images, run) for run in plan_runs(len(images), self.least, self.most)]
+            except CudaError as error:
+                raise UnsupportedError(f"the GPU failed while it ran the network: {error}; start again") from error
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts[1:] else parts[0]
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._context = None
+        self._cuda.close()
+
+    @property
+    def uses_graph(self) -> bool:
+        """Whether the network has been recorded."""
+        return self._graph is not None
+
+    def _run(self, images: Array, run: Run) -> dict[str, Array]:
+        self._set_batch(run.size)
+        host = self._in.view(run.size)
+        host[: run.count] = images[run.start : run.start + run.count]
+        host[run.count :] = 0
+        if self._graph is not None:
+            self._cuda.launch(self._graph)
+        else:
+            self._enqueue(run.size)
+        self._cuda.synchronize()
+        results = {buffer.tensor.name: buffer.view(run.size)[: run.count].copy() for buffer in self._out}
+        if self._record:
+            self._graph = self._recorded(run.size)
+        return results
+
+    def _enqueue(self, size: int) -> None:
+        """Copy in, run, copy out, all in the stream's order."""
+        self._cuda.upload(self._in.device, self._in.view(size))
+        if not self._context.execute_async_v3(self._cuda.stream):
+            raise CudaError("TensorRT did not start the network")
+        for buffer in self._out:
+            self._cuda.download(buffer.view(size), buffer.device)
+
+    def _recorded(self, size: int) -> int | None:
+        """The work of a run as a graph, None if it cannot be recorded; that is tried once."""
+        self._record = False
+        self._cuda.begin_capture()
+        try:
+            self._enqueue(size)
+        except CudaError:
+            self._cuda.abandon_capture()
+            return None
+        try:
+            return self._cuda.end_capture()
+        except CudaError:
+            return None
+
+    def _check(self, images: Array) -> None:
+        wanted = self.input.shape[1:]
+        if images.shape[1:] != wanted or not np.can_cast(images.dtype, self.input.dtype, "same_kind"):
+            raise InputError(
+                f"the input {self.input.name} takes {self.input.dtype} [batch, {', '.join(map(str, wanted))}], not "
+                f"{images.dtype} {list(images.shape)}"
+            )
+
+    def _set_batch(self, size: int) -> None:
+        if size != self._batch and -1 in self.input.shape:
+            shape = (size, *self.input.shape[1:])
+            if not self._context.set_input_shape(self.input.name, shape):
+                raise InputError(f"the engine does not take a batch of {size}; it takes {self.least} to {self.most}")
+        self._batch = size
+
+    def _output_shape(self, tensor: EngineTensor) -> tuple[int, ...]:
+        """Shape of an output at the greatest batch."""
+        missing = self._context.infer_shapes()
+        shape = tuple(self._context.get_tensor_shape(tensor.name))
+        if missing or any(length < 0 for length in shape):
+            raise UnsupportedError(
+                f"the output {tensor.name} {list(shape)} has a shape that depends on the picture; build the model with "
+                "--end2end --nms plain, whose outputs have fixed shapes"
+            )
+        return shape
+
+    def _buffer(self, tensor: EngineTensor, shape: Sequence[int]) -> Buffer:
+        row = tuple(shape[1:])
+        size = self.most * int(np.prod(row)) * np.dtype(tensor.dtype).itemsize
+        buffer = Buffer(tensor, row, self._cuda.allocate(size), self._cuda.allocate_host(size))
+        self._context.set_tensor_address(tensor.name, buffer.device)
+        return buffer
+
+
+def batch_limits(tensor: EngineTensor) -> tuple[int, int]:
+    """Least and greatest batch of an engine's input."""
+    if tensor.shape[0] >= 0:
+        return tensor.shape[0], tensor.shape[0]
+    return tensor.profile[0][0], tensor.profile[2][0]
+
+
+def _only_input(tensors: Sequence[EngineTensor]) -> EngineTensor:
+    inputs = [tensor for tensor in tensors if tensor.mode == "input"]
+    if len(inputs) != 1 or any(length < 0 for length in inputs[0].shape[1:]):
+        seen = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in inputs) or "none"
+        raise UnsupportedError(
+            f"only an engine with one input of fixed height and width can be run; this one has {seen}"
+        )
+    return inputs[0]

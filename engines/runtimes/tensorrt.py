@@ -1,0 +1,117 @@
+"""TensorRT and TensorRT-RTX: an engine on a GPU."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ...converters.heads import ModelMeta
+from ...errors import InputError
+from ...files import atomic_write
+from ...weights import Array
+from .. import compat
+from ..cuda_driver import Cuda
+from ..engine_file import EngineFile, identify
+from ..manifest import read_manifest
+from ..plan import describe_tensors, deserialize
+from .execution import Executor, batch_limits
+
+
+class TensorRTRuntime:
+    """An engine that TensorRT or TensorRT-RTX runs, whichever built it.
+
+    Threads may share one; they wait for each other. To work in parallel, open one a thread: each has its own stream and
+    memory.
+
+    Args:
+        path: of the engine, with its manifest beside it.
+        device: number of the GPU.
+        cuda_graph: record the work of a fixed batch once and replay it.
+
+    Raises:
+        InputError: not an engine, or its manifest is missing.
+        MissingDependencyError: the library is not installed.
+        UnsupportedError: the engine does not run on this GPU or with this version; the message says why.
+    """
+
+    def __init__(self, path: Path, device: int = 0, cuda_graph: bool = True) -> None:
+        file = identify(path)
+        self.meta: ModelMeta = _meta(file)
+        self._loaded = deserialize(file, device)
+        tensors = describe_tensors(self._loaded.api, self._loaded.engine)
+        fixed = all(len(set(batch_limits(tensor))) == 1 for tensor in tensors if tensor.mode == "input")
+        self._cache = RuntimeCache(path) if self._loaded.api.rtx else None
+        context = make_context(self._loaded.api, self._loaded.engine, self._cache, record=cuda_graph and fixed)
+        self._executor = Executor(context, tensors, Cuda(device), record=cuda_graph and self._cache is None)
+        self.name = f"{compat.NAMES[file.target]} {self._loaded.gpu}"
+
+    def infer(self, images: Array) -> dict[str, Array]:
+        """Run the network on images [B, ...] as its input is; any B, in several runs if the engine takes fewer."""
+        return self._executor.infer(images)
+
+    def close(self) -> None:
+        """Free the GPU's memory, and keep what TensorRT-RTX compiled for it beside the engine."""
+        if self._cache:
+            self._cache.store()
+        self._executor.close()
+
+
+class RuntimeCache:
+    """The kernels that TensorRT-RTX compiled for this GPU, kept as NAME.engine.cache beside the engine.
+
+    Compiling them takes up to half a minute; with the cache an engine starts at once. The library rejects a cache of
+    another GPU or version by itself.
+
+    Args:
+        path: of the engine that it belongs to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(f"{path.name}.cache")
+        self._before = b""
+        self._runtime_cache: Any = None
+
+    def attach(self, runtime_config: Any) -> None:
+        """Make a runtime configuration use it."""
+        runtime_cache = runtime_config.create_runtime_cache()
+        with suppress(OSError):
+            self._before = self.path.read_bytes()
+            runtime_cache.deserialize(self._before)
+        runtime_config.set_runtime_cache(runtime_cache)
+        self._runtime_cache = runtime_cache
+
+    def store(self) -> None:
+        """Write it if something was added; a folder that cannot be written only costs the time to compile again."""
+        runtime_cache = self._runtime_cache
+        if runtime_cache is None:
+            return
+        data = bytes(runtime_cache.serialize())
+        if data and data != self._before:
+            with suppress(InputError), atomic_write(self.path) as stream:
+                stream.write(data)
+
+
+def make_context(api: compat.Api, engine: Any, cache: RuntimeCache | None, record: bool) -> Any:
+    """An execution context; on TensorRT-RTX with its cache, and a CUDA graph of its own if `record`."""
+    if cache is None:
+        return engine.create_execution_context()
+    trt, runtime_config = api.trt, engine.create_runtime_config()
+    cache.attach(runtime_config)
+    if record:
+        runtime_config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+    return engine.create_execution_context(runtime_config)
+
+
+def _meta(file: EngineFile) -> ModelMeta:
+    manifest = read_manifest(file.path)
+    if manifest and manifest.meta:
+        return manifest.meta
+    if manifest:
+        raise InputError(
+            f"{file.path} was built from an ONNX file without trtzoo's metadata, so its outputs have no meaning here; "
+            "convert that file with `trtzoo convert` and build the result"
+        )
+    raise InputError(
+        f"{file.path}.json is missing, so nothing is known about the model; build it again, or copy that too"
+    )
