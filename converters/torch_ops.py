@@ -134,7 +134,7 @@ class TorchOps(Ops):
     def _operand(self, value: Operand) -> Tensor:
         if isinstance(value, torch.Tensor):
             return value
-        return torch.as_tensor(np.asarray(value, np.float32), dtype=self.dtype, device=self.device)
+        return torch.as_tensor(np.array(value, np.float32), dtype=self.dtype, device=self.device)
 
     def _folded(self, conv: Conv, name: str, transposed: bool) -> tuple[Tensor, Tensor | None]:
         name = self.full_name(name)

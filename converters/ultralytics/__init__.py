@@ -52,17 +52,19 @@ def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: Read
     task, decode = _kind(layers[-1])
     head, choice = _head(layers[-1], model, task, options.head)
     size, notes = _input_size(model, checkpoint, options, head)
+    channels = input_channels(layers)
     meta = ModelMeta(
         family="ultralytics",
         task=task,
         names=class_names(model, head.classes, options),
         strides=head.strides,
         imgsz=size,
-        channels=input_channels(layers),
+        channels=channels,
         kpt_shape=keypoint_shape(head.module) if task == "pose" else None,
         nms_free=head.branch != "",
+        multi_label=head.branch != "",
         head=choice,
-        preprocess=_preprocess(task, size),
+        preprocess=_preprocess(task, size, channels),
         source=path.name,
         source_sha256=sha256_of(path),
     )
@@ -106,11 +108,10 @@ def _input_size(
     return (side, side), () if side == trained else (note,)
 
 
-def _preprocess(task: str, size: tuple[int, int]) -> Preprocess:
+def _preprocess(task: str, size: tuple[int, int], channels: int) -> Preprocess:
     """Letterbox; a classifier's square input is cropped from the middle, any other is filled by stretching."""
-    if task != "classify":
-        return Preprocess()
-    return Preprocess(resize="crop" if size[0] == size[1] else "stretch")
+    resize = "letterbox" if task != "classify" else "crop" if size[0] == size[1] else "stretch"
+    return Preprocess(resize=resize, colour="gray" if channels == 1 else "rgb")
 
 
 def _forward(layers: Sequence[Record], head: Head, decode: Decode) -> Forward:
