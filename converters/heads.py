@@ -189,7 +189,7 @@ def to_properties(meta: ModelMeta) -> dict[str, str]:
         "imgsz": str(list(meta.imgsz)),
         "batch": str(meta.batch or 1),
         "channels": str(meta.channels),
-        "end2end": str(meta.nms_free and meta.layout == "ultralytics"),
+        "end2end": str(meta.nms_free and meta.end2end and meta.layout == "ultralytics"),
         "args": str(
             {
                 "batch": meta.batch or 1,
