@@ -370,10 +370,10 @@ def _build(options: argparse.Namespace) -> None:
         manifest = build(
             options.model, output, settings, report, force=options.force, note=console.say, verify=not options.no_verify
         )
-    size = output.stat().st_size / 2**20
-    print(
-        f"{output}: {manifest.target} {manifest.version}, {size:.1f} MiB, {manifest.seconds:.1f} s; see {output}.json"
-    )
+    layers = ", ".join(f"{count} {kind}" for kind, count in sorted(manifest.precision.items()))
+    seconds = f"{sum(manifest.seconds.values()):.1f} s"
+    size = f"{manifest.plan_bytes / 2**20:.1f} MiB"
+    print(f"{output}: {manifest.target} {manifest.version}, {size}, layers: {layers or 'unknown'}, {seconds}")
 
 
 def _print_trtexec(options: argparse.Namespace, output: Path) -> None:

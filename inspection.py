@@ -10,7 +10,7 @@ from typing import Any
 from .converters import read_network, recognise
 from .converters.heads import ModelMeta, from_properties, input_spec, raw_outputs
 from .converters.options import ReadOptions
-from .errors import InputError, TrtZooError
+from .errors import TrtZooError
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def inspect(path: Path, read: ReadOptions = ReadOptions()) -> Inspection:
         return _inspect_weights(path)
     if kind == "onnx":
         return _inspect_onnx(path)
-    if kind in ("cfg", "checkpoint"):
-        return _inspect_network(path, kind, read)
-    raise InputError(f"{path} is an engine; this version of trtzoo does not look into engines")
+    if kind == "engine":
+        return _inspect_engine(path)
+    return _inspect_network(path, kind, read)
 
 
 def _inspect_network(path: Path, kind: str, read: ReadOptions) -> Inspection:
@@ -91,6 +91,33 @@ def _inspect_onnx(path: Path) -> Inspection:
     return Inspection("onnx", facts)
 
 
+def _inspect_engine(path: Path) -> Inspection:
+    from .engines.engine_inspect import inspect_engine
+
+    report = inspect_engine(path)
+    facts = {
+        "file": str(path),
+        "kind": "engine",
+        "file size": f"{report.size / 2**20:.1f} MiB",
+        "known from": report.source or "the file's first bytes only",
+    }
+    for tensor in report.tensors:
+        profile = f", profiles {tensor.profile}" if tensor.profile else ""
+        facts[f"{tensor.mode} {tensor.name}"] = _tensor("", tensor.dtype, tensor.shape).strip() + profile
+    facts |= {f"memory: {kind}": f"{count / 2**20:.1f} MiB" for kind, count in report.memory.items()}
+    if report.layers:
+        facts["layers"] = ", ".join(f"{count} {kind}" for kind, count in sorted(report.precision.items()))
+        facts["fusions"] = f"{len(report.fusions)} layers made of several nodes"
+    if report.manifest:
+        facts["built with"] = f"{report.manifest.target} {report.manifest.version} from {report.manifest.onnx}"
+        facts["agrees with its manifest"] = "; ".join(report.differences) or "yes"
+        if report.manifest.meta:
+            facts |= _meta_facts(report.manifest.meta)
+    facts |= {f"note {number}": note for number, note in enumerate(report.notes, start=1)}
+    layers = tuple(f"{layer.name}  {layer.kind}  {', '.join(layer.nodes)}" for layer in report.layers)
+    return Inspection("engine", facts, layers)
+
+
 def _meta_facts(meta: ModelMeta) -> dict[str, str]:
     facts = {
         "family": meta.family,
@@ -116,7 +143,8 @@ def _meta_facts(meta: ModelMeta) -> dict[str, str]:
 def _preprocessing(meta: ModelMeta) -> str:
     settings = meta.preprocess
     pad = f" with {settings.pad:.4g}" if settings.resize == "letterbox" else ""
-    return f"{settings.resize}{pad}, {settings.colour}, 0..1"
+    values = "0..255" if meta.input_dtype == "uint8" else "0..1"
+    return f"{settings.resize}{pad}, {settings.colour}, {values}"
 
 
 def _spec(meta: ModelMeta) -> str:
