@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -80,7 +80,7 @@ def _run_onnxsim(model: onnx.ModelProto) -> onnx.ModelProto:
         raise UnsupportedError(
             f"onnxsim cannot simplify this graph: {_first_line(error)}; leave out --simplify"
         ) from error
-    return simplified
+    return cast(onnx.ModelProto, simplified)
 
 
 def _random_inputs(model: onnx.ModelProto) -> dict[str, Array]:
