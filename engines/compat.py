@@ -166,7 +166,8 @@ def device_memory(engine: Any) -> int:
 
 def data_type(kind: Any) -> str:
     """Numpy's name of a TensorRT data type; those that numpy lacks keep TensorRT's ("bfloat16", "fp8")."""
-    return _TYPES.get(kind.name, kind.name.lower())
+    name = str(kind.name)
+    return _TYPES.get(name, name.lower())
 
 
 _TYPES = {

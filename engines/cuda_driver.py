@@ -96,7 +96,7 @@ class Cuda:
         address = ctypes.c_void_p()
         _call("cuMemAllocHost_v2", ctypes.byref(address), ctypes.c_size_t(max(1, size)))
         start = self._keep("cuMemFreeHost", address)
-        return np.frombuffer((ctypes.c_uint8 * max(1, size)).from_address(start), np.uint8)[:size]
+        return np.ctypeslib.as_array((ctypes.c_uint8 * max(1, size)).from_address(start))[:size]
 
     def upload(self, address: int, array: Any) -> None:
         """Copy a page-locked array to the GPU, in the stream's order."""

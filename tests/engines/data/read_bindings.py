@@ -3,9 +3,9 @@
     pip download --no-deps tensorrt_cu13_bindings==10.16.1.11 ...
     python read_bindings.py *.whl
 
-The wheels hold only the bindings. To import them without TensorRT, its libraries are replaced by empty ones that have the nine
-functions the bindings want; nothing is called, the names are listed with `dir`. Takes a C compiler, Linux, and the Python
-version of the wheels. TensorRT-RTX is read where it is installed.
+The wheels hold only the bindings. To import them without TensorRT, its libraries are replaced by empty ones that have
+the nine functions the bindings want; nothing is called, the names are listed with `dir`. Takes a C compiler, Linux, and
+the Python version of the wheels. TensorRT-RTX is read where it is installed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ CLASSES = (
     "Builder", "BuilderFlag", "ComputeCapability", "CudaGraphStrategy", "DataType", "EngineInspector",
     "EngineInvalidityDiagnostics", "HardwareCompatibilityLevel", "IBuilderConfig", "ICudaEngine", "IExecutionContext",
     "IHostMemory", "ILogger", "INetworkDefinition", "IOptimizationProfile", "IProgressMonitor", "IRuntimeCache",
-    "IRuntimeConfig", "ITensor", "ITimingCache", "LayerInformationFormat", "MemoryPoolType", "NetworkDefinitionCreationFlag",
-    "OnnxParser", "ParserError", "ProfilingVerbosity", "Runtime", "TensorIOMode",
+    "IRuntimeConfig", "ITensor", "ITimingCache", "LayerInformationFormat", "MemoryPoolType",
+    "NetworkDefinitionCreationFlag", "OnnxParser", "ParserError", "ProfilingVerbosity", "Runtime", "TensorIOMode",
 )  # fmt: skip
 FUNCTIONS = (
     "createInferBuilder_INTERNAL", "createInferRefitter_INTERNAL", "createInferRuntime_INTERNAL",
@@ -35,7 +35,8 @@ LIST_NAMES = """
 import importlib, json, sys
 module = importlib.import_module(sys.argv[1])
 public = lambda thing: [name for name in dir(thing) if not name.startswith("_")]
-names = public(module) + [f"{cls}.{name}" for cls in sys.argv[2:] if hasattr(module, cls) for name in public(getattr(module, cls))]
+classes = [cls for cls in sys.argv[2:] if hasattr(module, cls)]
+names = public(module) + [f"{cls}.{name}" for cls in classes for name in public(getattr(module, cls))]
 print(json.dumps([module.__version__, names]))
 """
 

@@ -1,0 +1,47 @@
+"""Build settings refuse what cannot be, and survive the way into a manifest."""
+
+from pathlib import Path
+
+import pytest
+from trtzoo.engines.settings import BuildSettings
+from trtzoo.errors import InputError, TrtZooError, UnsupportedError
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "says"),
+    [
+        ({"target": "openvino"}, InputError, "openvino"),
+        ({"min_batch": 0}, InputError, "--min-batch 0"),
+        ({"min_batch": 2, "opt_batch": 1}, InputError, "must not decrease"),
+        ({"opt_batch": 16}, InputError, "--max-batch 8"),
+        ({"workspace_gib": 0.0}, InputError, "--workspace"),
+        ({"workspace_gib": float("nan")}, InputError, "--workspace"),
+        ({"opt_level": 6}, InputError, "0 to 5"),
+        ({"device": -1}, InputError, "--device"),
+        ({"compute_capabilities": ("8.9",)}, UnsupportedError, "TensorRT-RTX"),
+        ({"target": "tensorrt-rtx", "compute_capabilities": ("Ada",)}, InputError, "8.9"),
+        ({"target": "tensorrt-rtx", "version_compatible": True}, UnsupportedError, "version"),
+    ],
+)
+def test_bad_value_is_refused(values: dict[str, object], kind: type[TrtZooError], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        BuildSettings(**values)
+
+
+def test_settings_survive_json() -> None:
+    settings = BuildSettings(
+        "tensorrt-rtx",
+        1,
+        4,
+        16,
+        {"x": ((1, 3), (2, 3), (4, 3))},
+        2.5,
+        4,
+        Path("cache"),
+        compute_capabilities=("8.9", "12.0"),
+    )
+    assert BuildSettings.from_document(settings.document()) == settings
+
+
+def test_settings_of_a_later_version_are_read() -> None:
+    assert BuildSettings.from_document(BuildSettings().document() | {"tomorrow": 1}) == BuildSettings()

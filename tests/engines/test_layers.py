@@ -1,0 +1,85 @@
+"""The inspector's report, in the forms that each library gives it."""
+
+import json
+
+from trtzoo.engines.layers import Layer, by_precision, parse_report, parse_tensors
+
+X, A, B, C = (
+    f"{{ Name: {name}, Dimensions: {shape}, Strides: [1], StrideOrder: [0], Datatype: {kind}, Format: (Linear) Row major }}"
+    for name, shape, kind in (
+        ("images", "[1,3,64,96]", "Float"), ("a", "[1,3,64,96]", "Half"), ("b", "[1,8]", "Half"), ("c", "[8]", "Float"),
+    )
+)  # fmt: skip
+NODES = "[ONNX Layer: /0/conv][ONNX Layer: /0/silu, odd name]"
+TEXT = f"""Layers:
+Name: __myl_Move_0, LayerType: kgen, Inputs: [ {X}], Constants: [], Outputs: [ {A}], StreamId: 0, Metadata: [ONNX Layer: c]
+Name: __myl_CorrSilu_1, LayerType: runtime_fusion, Inputs: [ {A}], Constants: [ {C}], Outputs: [ {B}], Metadata: {NODES}
+Name: wait, LayerType: wait, Inputs: [], Constants: [], Outputs: [], TacticName: , StreamId: 2, EventId: 10, Metadata:
+
+I/O Tensors:
+ Name: images, IOMode: Input, DataType: Float, Dimensions: [-1,3,64,96], Location: Device, ProfileInfo: [ ]
+ Name: num_dets, IOMode: Output, DataType: Int32, Dimensions: [-1,1], Location: Device, ProfileInfo: [ ]
+ Name: scalar, IOMode: Output, DataType: Half, Dimensions: [], Location: Device
+"""
+
+FP16_FORMAT = "Channel major FP16 format where channel % 8 == 0"
+JSON_10 = {
+    "Layers": [
+        {
+            "Name": "conv + silu", "LayerType": "CaskConvolution",
+            "Inputs": [{"Name": "x", "Dimensions": [1, 3], "Format/Datatype": FP16_FORMAT}],
+            "Outputs": [{"Name": "y", "Dimensions": [1, 8], "Format/Datatype": "Row major linear FP32"}],
+            "Metadata": "[ONNX Layer: /0/conv]\u001e[ONNX Layer: /0/silu]",
+        },
+        "a layer of an engine without details",
+    ],
+    "Bindings": ["images"],
+}  # fmt: skip
+JSON_11 = {
+    "Layers": [
+        {
+            "Name": "q", "LayerType": "kgen", "Inputs": [{"Name": "x", "Format": "Linear", "Datatype": "Int8"}],
+            "Outputs": [{"Name": "y", "Format": "Linear", "Datatype": "Half"}], "Metadata": "",
+        }
+    ],
+    "I/O Tensors": [{"Name": "images"}],
+}  # fmt: skip
+
+
+def test_text() -> None:
+    assert parse_report(TEXT) == (
+        Layer("__myl_Move_0", "kgen", ("fp32",), ("fp16",), ("c",)),
+        Layer("__myl_CorrSilu_1", "runtime_fusion", ("fp16",), ("fp16",), ("/0/conv", "/0/silu, odd name")),
+        Layer("wait", "wait"),
+    )
+    assert by_precision(parse_report(TEXT)) == {"fp32 > fp16": 1, "fp16": 1}
+
+
+def test_tensors_in_the_text() -> None:
+    assert parse_tensors(TEXT) == (
+        ("images", "input", "float32", (-1, 3, 64, 96)),
+        ("num_dets", "output", "int32", (-1, 1)),
+        ("scalar", "output", "float16", ()),
+    )
+
+
+def test_json_of_tensorrt_10_and_11() -> None:
+    layers = parse_report(json.dumps(JSON_10))
+    assert layers[0] == Layer("conv + silu", "CaskConvolution", ("fp16",), ("fp32",), ("/0/conv", "/0/silu"))
+    assert layers[1] == Layer("a layer of an engine without details", "")
+    assert parse_report(json.dumps(JSON_11))[0].precision == "int8 > fp16"
+
+
+def test_narrowest_type_counts() -> None:
+    assert Layer("l", "k", ("int8", "fp32", "int64"), ("int8",)).precision == "int8"
+    assert Layer("shape", "k", ("int64",), ("int64",)).precision == ""
+
+
+def test_no_report() -> None:
+    assert parse_report("") == ()
+    assert parse_tensors("") == ()
+
+
+def test_layers_survive_json() -> None:
+    for layer in parse_report(TEXT):
+        assert Layer.from_document(json.loads(json.dumps(layer.document()))) == layer
