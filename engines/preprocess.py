@@ -26,13 +26,13 @@ class Placement:
 
     def to_picture(self, points: Array) -> Array:
         """Points [..., 2] x, y in network-input pixels as picture pixels."""
-        moved: Array = (points - np.float32(self.offset)) / np.float32(self.scale)
+        moved: Array = (points - np.array(self.offset, np.float32)) / np.array(self.scale, np.float32)
         return moved
 
     def clip(self, boxes: Array) -> Array:
         """Boxes [N, 4] cut off at the edges of the picture."""
         height, width = self.size
-        return np.clip(boxes, 0, np.float32([width, height, width, height]))
+        return np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
 
 
 def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
@@ -61,17 +61,24 @@ def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
 def _stretch(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
     height, width = meta.imgsz
     scale = width / picture.shape[1], height / picture.shape[0]
-    return _unit(_resize(picture, height, width)), Placement(picture.shape[:2], scale, (0.0, 0.0))
+    if meta.task == "classify":
+        resized = _resize_antialiased(
+            picture, _triangles(picture.shape[0], height), _triangles(picture.shape[1], width)
+        )
+    else:
+        resized = _resize(picture, height, width)
+    return _unit(resized), Placement(picture.shape[:2], scale, (0.0, 0.0))
 
 
 def _letterbox(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
     """Keep the aspect, centre, pad; rounding as YOLOv5 and Ultralytics do it, or (DarkNet) always down."""
     (height, width), (rows, columns) = picture.shape[:2], meta.imgsz
-    ratio = min(rows / height, columns / width)
     if meta.family == "darknet":
-        new_height, new_width = max(1, int(height * ratio + 1e-6)), max(1, int(width * ratio + 1e-6))
+        new_height, new_width = min(rows, height * columns // width), min(columns, width * rows // height)
+        new_height, new_width = max(1, new_height), max(1, new_width)
         top, left = (rows - new_height) // 2, (columns - new_width) // 2
     else:
+        ratio = min(rows / height, columns / width)
         new_height, new_width = max(1, round(height * ratio)), max(1, round(width * ratio))
         top, left = round((rows - new_height) / 2 - 0.1), round((columns - new_width) / 2 - 0.1)
     canvas = np.full((rows, columns, picture.shape[2]), meta.preprocess.pad, np.float32)
@@ -83,12 +90,13 @@ def _letterbox(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
 def _crop(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
     """A classifier's input: the shorter side scaled to the input's, then the centre."""
     (height, width), (rows, columns) = picture.shape[:2], meta.imgsz
-    ratio = max(rows / height, columns / width)
-    new_height, new_width = max(rows, int(height * ratio)), max(columns, int(width * ratio))
+    new_height, new_width = max(rows, height * columns // width), max(columns, width * rows // height)
     top, left = round((new_height - rows) / 2), round((new_width - columns) / 2)
-    grown = _unit(_resize_antialiased(picture, new_height, new_width))
+    down = _triangles(height, new_height, top, rows)
+    across = _triangles(width, new_width, left, columns)
     scale = new_width / width, new_height / height
-    return grown[top : top + rows, left : left + columns], Placement((height, width), scale, (-left, -top))
+    placement = Placement((height, width), scale, (float(-left), float(-top)))
+    return _unit(_resize_antialiased(picture, down, across)), placement
 
 
 def _resize(picture: Array, height: int, width: int) -> Array:
@@ -98,24 +106,27 @@ def _resize(picture: Array, height: int, width: int) -> Array:
     return resized.reshape(height, width, picture.shape[2])
 
 
-def _resize_antialiased(picture: Array, height: int, width: int) -> Array:
+def _resize_antialiased(picture: Array, down: Array, across: Array) -> Array:
     """Bilinear with a support that grows with the reduction, as Pillow and torchvision resize for classifiers."""
-    rows = np.tensordot(_triangles(picture.shape[0], height), picture.astype(np.float32), (1, 0))
-    both = np.tensordot(rows, _triangles(picture.shape[1], width), (1, 1)).transpose(0, 2, 1)
-    return np.clip(np.rint(both), 0, 255)
+    rows = np.tensordot(down, picture.astype(np.float32), (1, 0))
+    both = np.tensordot(rows, across, (1, 1)).transpose(0, 2, 1)
+    rounded: Array = np.clip(np.rint(both), 0, 255)
+    return rounded
 
 
-def _triangles(length: int, new_length: int) -> Array:
-    """Weights [new_length, length] of a triangle filter around each new pixel."""
+def _triangles(length: int, new_length: int, first: int = 0, count: int | None = None) -> Array:
+    """Weights [count, length] of a triangle filter around `count` of the `new_length` new pixels, from `first` on."""
     step = length / new_length
-    centres = (np.arange(new_length) + 0.5) * step
+    centres = (np.arange(first, first + (count or new_length)) + 0.5) * step
     distance = np.abs(np.arange(length) + 0.5 - centres[:, None]) / max(step, 1.0)
     weights = np.clip(1 - distance, 0, None)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: Array = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def _unit(picture: Array) -> Array:
-    return picture.astype(np.float32) / np.float32(255)
+    values: Array = picture.astype(np.float32) / np.float32(255)
+    return values
 
 
 _RESIZE = {"stretch": _stretch, "letterbox": _letterbox, "crop": _crop}
