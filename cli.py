@@ -104,15 +104,15 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _parser(make: Callable[..., Any], command: str | None, **settings: Any) -> Any:
+def _parser(
+    make: Callable[..., argparse.ArgumentParser], command: str | None, **settings: Any
+) -> argparse.ArgumentParser:
     epilog = f"examples:{EXAMPLES[command].rstrip()}" if command in EXAMPLES else None
     return make(formatter_class=argparse.RawDescriptionHelpFormatter, epilog=epilog, allow_abbrev=False, **settings)
 
 
 def _command(commands: Any, name: str, run: Command, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = _parser(
-        lambda **s: commands.add_parser(name, **s), name, help=text, description=text
-    )
+    parser = _parser(lambda **settings: commands.add_parser(name, **settings), name, help=text, description=text)
     parser.set_defaults(command=run)
     return parser
 
@@ -244,7 +244,7 @@ def _add_detect(commands: Any) -> None:
     )
     _add_reading(parser)
     _add_thresholds(
-        parser.add_argument_group("NMS behind raw heads (an end-to-end graph keeps its own)"), None, None, None
+        parser.add_argument_group("NMS behind raw heads (an end-to-end graph keeps its own)"), "0.25", "0.45", "100"
     )
 
 

@@ -240,12 +240,12 @@ def _split(model: onnx.ModelProto) -> tuple[bytes, bytes]:
     """The serialised model without its graph, and the serialised graph."""
     body = model.graph.SerializeToString()
     model.ClearField("graph")
-    return model.SerializeToString(), body
+    return bytes(model.SerializeToString()), bytes(body)
 
 
 def _tensor_prefix(header: onnx.TensorProto, nbytes: int) -> bytes:
     """The bytes of a GraphProto.initializer entry up to where its raw data begins."""
-    fields = header.SerializeToString() + _tag(_TENSOR_RAW_DATA) + _varint(nbytes)
+    fields = bytes(header.SerializeToString()) + _tag(_TENSOR_RAW_DATA) + _varint(nbytes)
     return _tag(_GRAPH_INITIALIZER) + _varint(len(fields) + nbytes) + fields
 
 

@@ -12,8 +12,6 @@ import venv
 
 def main(folder: str) -> None:
     """Create `folder`; install Debian's python3-venv first where pip cannot be bootstrapped without it."""
-    if sys.version_info < (3, 10):
-        sys.exit(f"error: trtzoo needs Python 3.10 or later, this is {sys.version.split()[0]}; run make PYTHON=python3.12")
     if importlib.util.find_spec("ensurepip") is None:
         if os.geteuid() != 0 or not shutil.which("apt-get"):
             sys.exit("error: Python's ensurepip module is missing; run `apt install python3-venv` and try again")

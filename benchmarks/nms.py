@@ -5,8 +5,8 @@
     python benchmarks/nms.py --read DIR --device cuda    time them where trtzoo need not be installed
 
 The graphs take boxes [B, A, 4] and scores [B, A, C] and end in 100 rows an image, thresholds 0.25 and 0.45, the best
-class of each anchor. `sparse` has 20 objects with 10 overlapping boxes each above the threshold; in `dense` every score is uniform in
-0..1. EfficientNMS is NVIDIA's kernel on an H200, timed alone with thresholds and rows as here.
+class of each anchor. `sparse` has 20 objects with 10 overlapping boxes each above the threshold; in `dense` every
+score is uniform in 0..1. EfficientNMS is NVIDIA's kernel on an H200, timed alone with thresholds and rows as here.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ def build(folder: Path, shapes: list[tuple[int, int, int]], peers: bool) -> list
 
 def _write(path: Path, shape: tuple[int, int, int], candidates: int, form: Callable[..., Any]) -> None:
     import onnx_graphsurgeon as gs
+
     from trtzoo.converters.heads import ModelMeta, NmsSettings, raw_outputs, to_properties
     from trtzoo.onnx_graph import write_onnx
 

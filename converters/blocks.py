@@ -86,8 +86,10 @@ def _bottleneck_csp(walker: Walker, module: Record, x: Tensor) -> Tensor:
 
 def _norm_part(norm: BatchNorm, start: int, stop: int) -> BatchNorm:
     """The batch normalisation of some of the channels."""
-    parts = (norm.scale, norm.bias, norm.mean, norm.variance)
-    return BatchNorm(*(sliced(part, start, stop) for part in parts), norm.epsilon)
+    scale, bias, mean, variance = (
+        sliced(part, start, stop) for part in (norm.scale, norm.bias, norm.mean, norm.variance)
+    )
+    return BatchNorm(scale, bias, mean, variance, norm.epsilon)
 
 
 def sliced(values: Weight, start: int, stop: int) -> Weight:
@@ -174,7 +176,8 @@ def strided_conv(conv: Conv, order: Sequence[tuple[int, int]]) -> Conv:
 
     if conv.dilation != (1, 1):
         raise UnsupportedError(f"a dilated convolution after space-to-depth is not supported; {EXPORT_INSTEAD}")
-    stride, pads = (2 * conv.stride[0], 2 * conv.stride[1]), tuple(2 * side for side in conv.pads)
+    top, left, bottom, right = (2 * side for side in conv.pads)
+    stride, pads = (2 * conv.stride[0], 2 * conv.stride[1]), (top, left, bottom, right)
     return replace(conv, weight=Weight(shape, conv.weight.dtype, interleave), stride=stride, pads=pads)
 
 
@@ -233,7 +236,8 @@ def _projections(module: Record) -> Conv:
 
     def load() -> Array:
         parts = second.load().reshape(3, channels, channels) @ np.stack([part.load() for part in first])
-        return (parts * scale[:, :, None]).reshape(3 * channels, channels, 1, 1)
+        joined: Array = (parts * scale[:, :, None]).reshape(3 * channels, channels, 1, 1)
+        return joined
 
     weights = Weight((3 * channels, channels, 1, 1), np.dtype(np.float32), load)
     return Conv(weights, bias.map(lambda values: values * scale.reshape(-1)))
@@ -253,7 +257,7 @@ def classify(walker: Walker, module: Record, x: Tensor | Sequence[Tensor]) -> Te
     return walker.child(module, "linear", walker.ops.flatten(pooled))
 
 
-COMMON_BLOCKS: Mapping[str, Block] = TORCH_LAYERS | {
+COMMON_BLOCKS: Mapping[str, Block] = dict(TORCH_LAYERS) | {
     "Conv": conv_block,
     "Conv2": conv_block,
     "DWConv": conv_block,

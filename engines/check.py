@@ -48,7 +48,8 @@ def check_onnx(path: Path, meta: ModelMeta, where: str) -> None:
 def _noise(meta: ModelMeta) -> Array:
     """Images of the model's input, every value equally likely."""
     spec = input_spec(meta)
-    values = np.random.default_rng(SEED).random((meta.batch or FREE_BATCH, *spec.shape[1:]), np.float32)
+    shape = tuple(meta.batch or FREE_BATCH if isinstance(axis, str) else axis for axis in spec.shape)
+    values = np.random.default_rng(SEED).random(shape, np.float32)
     return (values * (255 if spec.dtype == "uint8" else 1)).astype(spec.dtype)
 
 

@@ -147,7 +147,7 @@ def _video_writer(source: Source, target: Path) -> Iterator[Callable[[Array], No
     def write(picture: Array) -> None:
         if not writer.isOpened():
             size = picture.shape[1], picture.shape[0]
-            if not writer.open(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), source.rate, size):
+            if not writer.open(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), source.rate, size):
                 raise InputError(f"cannot write the video {target}; choose another folder with -o")
         writer.write(picture)
 

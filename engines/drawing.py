@@ -50,7 +50,7 @@ def draw(picture: Array, found: Detections, names: Sequence[str]) -> Array:
     Returns:
         uint8 [H, W, 3].
     """
-    canvas = picture.copy()
+    canvas: Array = picture.copy()
     side = min(picture.shape[:2])
     pen = _Pen(max(1, round(side / 240)), max(0.35, side / 1100))
     if found.probs is not None:
@@ -95,7 +95,7 @@ def _label(canvas: Array, text: str, corner: Array, colour: Colour, pen: _Pen) -
     text = text.encode("ascii", "replace").decode()
     thick = max(1, round(pen.font * 1.6))
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, pen.font, thick)
-    strip = height + base + 2 * pen.width
+    strip: int = height + base + 2 * pen.width
     left = int(np.clip(corner[0], 0, max(0, canvas.shape[1] - width - 2 * pen.width)))
     above = corner[1] - strip if corner[1] >= strip else corner[1]
     top = int(np.clip(above, 0, max(0, canvas.shape[0] - strip)))

@@ -27,7 +27,8 @@ def select(boxes: Array, scores: Array, settings: NmsSettings, suppress: bool = 
     if not suppress:
         return anchors[: settings.topk_all], classes[: settings.topk_all]
     overlap = _probabilistic_iou if boxes.shape[1] == 5 else _iou
-    chosen, kept = boxes[anchors], []
+    chosen = boxes[anchors]
+    kept: list[int] = []
     alive = np.ones(len(anchors), bool)
     for row in range(len(anchors)):
         if not alive[row] or len(kept) == settings.topk_all:
@@ -55,7 +56,8 @@ def _iou(box: Array, boxes: Array) -> Array:
     inter = size[:, 0] * size[:, 1]
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     union = (box[2] - box[0]) * (box[3] - box[1]) + area - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    ratio: Array = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    return ratio
 
 
 def _probabilistic_iou(box: Array, boxes: Array) -> Array:

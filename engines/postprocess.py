@@ -117,7 +117,7 @@ def _upright(boxes: Array, placement: Placement) -> Array:
 def _oriented(boxes: Array, placement: Placement) -> Array:
     """Centre and size in picture pixels; a letterbox scales both directions alike, so the angle stays."""
     centre = placement.to_picture(boxes[:, :2])
-    return np.concatenate([centre, boxes[:, 2:4] / np.float32(placement.scale), boxes[:, 4:]], axis=1)
+    return np.concatenate([centre, boxes[:, 2:4] / np.array(placement.scale, np.float32), boxes[:, 4:]], axis=1)
 
 
 def _keypoints(keypoints: Array | None, placement: Placement) -> Array | None:
@@ -135,11 +135,12 @@ def _picture_masks(masks: Array, boxes: Array, placement: Placement, meta: Model
     across, down = masks.shape[2] / meta.imgsz[1], masks.shape[1] / meta.imgsz[0]
     # Picture pixel centres -> prototype pixel centres, for warpAffine's inverse map.
     xs, ys = placement.scale[0] * across, placement.scale[1] * down
-    matrix = np.float32(
+    matrix = np.array(
         [
             [xs, 0, (0.5 * placement.scale[0] + placement.offset[0]) * across - 0.5],
             [0, ys, (0.5 * placement.scale[1] + placement.offset[1]) * down - 0.5],
-        ]
+        ],
+        np.float32,
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for row, (mask, box) in enumerate(zip(masks, boxes, strict=True)):

@@ -48,7 +48,7 @@ class Predictor:
     def _chunk(self, pictures: Sequence[Array], size: int) -> list[Detections]:
         prepared = [prepare(picture, self.meta) for picture in pictures]
         spec = input_spec(self.meta)
-        images = np.zeros((size, *spec.shape[1:]), spec.dtype)
+        images = np.zeros((size, *(int(axis) for axis in spec.shape[1:])), spec.dtype)
         for row, (image, _) in enumerate(prepared):
             images[row] = image
         outputs = self.runtime.infer(images)

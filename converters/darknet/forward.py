@@ -130,7 +130,8 @@ def _shortcut_factors(spec: Shortcut, arrays: Arrays) -> Array | None:
     weights = arrays["weight"].load().astype(np.float64)
     parts = np.exp(weights - weights.max(axis=0)) if spec.normalization == "softmax" else np.maximum(weights, 1e-3)
     shares = parts / (parts.sum(axis=0) + 1e-4)
-    return shares.astype(np.float32).reshape(len(weights), 1, -1, 1, 1)
+    factors: Array = shares.astype(np.float32).reshape(len(weights), 1, -1, 1, 1)
+    return factors
 
 
 def _reorg(ops: Ops, layer: Layer, inputs: Sequence[Tensor], arrays: Arrays) -> Tensor:

@@ -15,7 +15,10 @@ _TRAINING_HEAD = """
     embedding_layer track_history_size sim_thresh dets_for_show dets_for_track track_ciou_norm map log sqrt
     nms_kind beta_nms
 """
-_COMMON = "stopbackward train_only_bn onlyforward dontload dontloadscales dont_update freeze name stream wait_stream learning_rate burnin_update"
+_COMMON = """
+    stopbackward train_only_bn onlyforward dontload dontloadscales dont_update freeze name stream wait_stream learning_rate
+    burnin_update
+"""
 _SHAPING = {
     "net": "width height channels letter_box",
     "convolutional": "filters size stride stride_x stride_y pad padding dilation groups batch_normalize cbn activation",

@@ -373,13 +373,17 @@ REFUSED = (
 )  # fmt: skip
 """Sections of DarkNet that no convertible YOLO has."""
 
+_CONVOLUTION_SWITCHES = (
+    "xnor", "binary", "antialiasing", "share_index", "flipped", "sway", "rotate", "stretch", "stretch_sway", "reverse",
+    "coordconv",
+)  # fmt: skip
+_POOL_SWITCHES = ("maxpool_depth", "antialiasing", "maxpool_zero_nonmax")
+
 UNSUPPORTED_KEYS: dict[str, Sequence[str]] = {
-    name: ("xnor", "binary", "antialiasing", "share_index", "flipped", "sway", "rotate", "stretch", "stretch_sway",
-           "reverse", "coordconv")
-    for name in ("conv", "convolutional")
-} | {
-    "maxpool": ("maxpool_depth", "antialiasing", "maxpool_zero_nonmax"),
-    "max": ("maxpool_depth", "antialiasing", "maxpool_zero_nonmax"),
+    "conv": _CONVOLUTION_SWITCHES,
+    "convolutional": _CONVOLUTION_SWITCHES,
+    "max": _POOL_SWITCHES,
+    "maxpool": _POOL_SWITCHES,
     "region": ("tree", "classfix"),
-}  # fmt: skip
+}
 """Keys that DarkNet knows and that would change the layer's result; 0 is their default."""

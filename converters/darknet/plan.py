@@ -208,11 +208,8 @@ def _same_size(numbers: Sequence[int], shapes: Sequence[Shape], section: Section
 def _reorg_output(reorg: Reorg, shape: Shape, section: Section) -> Shape:
     channels, height, width = shape
     square = reorg.stride**2
-    if reorg.reverse or not reorg.true_order:
-        if channels % square:
-            raise section.error(
-                f"stride={reorg.stride} needs a multiple of {square} channels, not {channels}", "stride"
-            )
+    if channels % square and (reorg.reverse or not reorg.true_order):
+        raise section.error(f"stride={reorg.stride} needs a multiple of {square} channels, not {channels}", "stride")
     if reorg.reverse:
         return channels // square, height * reorg.stride, width * reorg.stride
     if height % reorg.stride or width % reorg.stride:
@@ -249,7 +246,7 @@ def _weights(spec: Spec, shapes: Sequence[Shape]) -> dict[str, tuple[int, ...]]:
     if isinstance(spec, Convolutional):
         names = ("bias", "scale", "mean", "variance") if spec.batch_normalize else ("bias",)
         kernel = (spec.filters, channels // spec.groups, spec.size, spec.size)
-        return {name: (spec.filters,) for name in names} | {"weight": kernel}
+        return dict.fromkeys(names, (spec.filters,)) | {"weight": kernel}
     if isinstance(spec, Shortcut) and spec.weights != "none":
         return {"weight": (len(shapes), channels if spec.weights == "per_channel" else 1)}
     return {}

@@ -23,6 +23,7 @@ import checkpoint_files as made
 import numpy as np
 import pytest
 from shared import WEIGHTS, golden_cases, needs_weights
+
 from trtzoo.converters.checkpoint import Record, Reference, TensorData, load_model_record, read_checkpoint
 from trtzoo.errors import InputError, ModelError, UnsupportedError
 

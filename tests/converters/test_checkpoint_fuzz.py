@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from checkpoint_files import LEGACY, NETWORK, STORAGES, integer, name, program, storage, text, zip_checkpoint
 from nothing_executed import outcome
+
 from trtzoo.errors import TrtZooError
 
 MUTATIONS = 1200

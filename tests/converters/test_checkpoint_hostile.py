@@ -36,6 +36,7 @@ from checkpoint_files import (
     zip_checkpoint,
 )
 from nothing_executed import nothing_executed, outcome
+
 from trtzoo.converters.checkpoint import Record, Reference, read_checkpoint
 from trtzoo.errors import InputError, TrtZooError, UnsupportedError
 

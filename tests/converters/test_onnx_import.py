@@ -8,6 +8,7 @@ import onnx_graphsurgeon as gs
 import pytest
 from foreign_onnx import Foreign, ultralytics, yolov5
 from running import run_onnx
+
 from trtzoo.converters.heads import ModelMeta, raw_outputs, to_properties
 from trtzoo.converters.onnx_import import read
 from trtzoo.converters.options import ReadOptions

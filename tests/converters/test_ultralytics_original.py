@@ -20,6 +20,7 @@ pytest.importorskip("torch", reason="needs the original framework")
 pytest.importorskip("ultralytics", reason="needs the original framework: pip install ultralytics")
 
 import ultralytics_models as original
+
 from trtzoo.converters import ultralytics
 from trtzoo.converters.checkpoint import load_model_record
 from trtzoo.converters.options import ReadOptions

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from shared import GOLDEN, WEIGHTS, golden_cases, needs_coco, needs_golden, needs_weights
+
 from trtzoo.converters import yolov5
 from trtzoo.converters.checkpoint import load_model_record
 from trtzoo.converters.heads import to_properties

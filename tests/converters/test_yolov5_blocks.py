@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from trtzoo.converters import yolov5
 from trtzoo.converters.checkpoint import load_model_record
 from trtzoo.converters.heads import to_properties

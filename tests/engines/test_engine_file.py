@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from trtzoo.engines.engine_file import identify
 from trtzoo.errors import InputError
 

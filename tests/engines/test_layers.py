@@ -5,14 +5,14 @@ import json
 from trtzoo.engines.layers import Layer, by_precision, parse_report, parse_tensors
 
 X, A, B, C = (
-    f"{{ Name: {name}, Dimensions: {shape}, Strides: [1], StrideOrder: [0], Datatype: {kind}, Format: (Linear) Row major }}"
+    f"{{ Name: {name}, Dimensions: {shape}, Strides: [1], Datatype: {kind}, Format: (Linear) Row major linear }}"
     for name, shape, kind in (
         ("images", "[1,3,64,96]", "Float"), ("a", "[1,3,64,96]", "Half"), ("b", "[1,8]", "Half"), ("c", "[8]", "Float"),
     )
 )  # fmt: skip
 NODES = "[ONNX Layer: /0/conv][ONNX Layer: /0/silu, odd name]"
 TEXT = f"""Layers:
-Name: __myl_Move_0, LayerType: kgen, Inputs: [ {X}], Constants: [], Outputs: [ {A}], StreamId: 0, Metadata: [ONNX Layer: c]
+Name: __myl_Move_0, LayerType: kgen, Inputs: [ {X}], Constants: [], Outputs: [ {A}], Metadata: [ONNX Layer: c]
 Name: __myl_CorrSilu_1, LayerType: runtime_fusion, Inputs: [ {A}], Constants: [ {C}], Outputs: [ {B}], Metadata: {NODES}
 Name: wait, LayerType: wait, Inputs: [], Constants: [], Outputs: [], TacticName: , StreamId: 2, EventId: 10, Metadata:
 

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from tiny_models import write_tiny
+
 from trtzoo.engines.onnx_header import read_properties
 from trtzoo.errors import InputError
 

@@ -1,6 +1,7 @@
 """Which shapes an engine is built for."""
 
 import pytest
+
 from trtzoo.engines.profiles import NetworkInput, batch_note, plan_profile
 from trtzoo.engines.settings import BuildSettings
 from trtzoo.errors import InputError

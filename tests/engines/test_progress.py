@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+
 from trtzoo.engines.progress import PhaseStack, make_monitor
 
 

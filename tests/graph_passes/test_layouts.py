@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from raw_heads import MASKS, Array, checked, model_meta, random_heads, raw_graph, run, session
+
 from trtzoo.converters.heads import ModelMeta, NmsSettings
 from trtzoo.errors import InputError, ModelError, UnsupportedError
 from trtzoo.graph_passes.layouts import apply_layout

@@ -11,6 +11,7 @@ import pytest
 from nms_reference import Array
 from raw_heads import checked, model_meta, raw_graph, run, session
 from shared import GOLDEN, needs_golden
+
 from trtzoo.converters.heads import NmsSettings
 from trtzoo.errors import UnsupportedError
 from trtzoo.graph_passes.lower import lower, needs_lowering

@@ -9,6 +9,7 @@ import onnx
 import onnx_graphsurgeon as gs
 import pytest
 from shared import golden_cases
+
 from trtzoo.converters import read_network
 from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions

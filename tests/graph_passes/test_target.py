@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.graph_passes.target import Target, parse_target
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from raw_heads import checked, model_meta, random_heads, raw_graph, run, session
 from routes import TARGETS, assert_same_rows
+
 from trtzoo.converters.heads import ModelMeta, NmsSettings
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.graph_passes.layouts import apply_layout

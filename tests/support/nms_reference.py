@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from trtzoo.converters.heads import NmsSettings
 
 Array = npt.NDArray[Any]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx
 import onnx_graphsurgeon as gs
 import onnxruntime as ort
+
 from trtzoo.converters.heads import ModelMeta, raw_outputs, to_properties
 from trtzoo.onnx_graph import load_all
 

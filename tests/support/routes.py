@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from nms_reference import Array, reference_rows
 from raw_heads import checked, raw_graph, session
+
 from trtzoo.converters.heads import ModelMeta, NmsSettings
 from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms

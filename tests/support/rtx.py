@@ -3,6 +3,7 @@
 import importlib.util
 
 import pytest
+
 from trtzoo.engines.compat import MODULES
 
 INSTALLED = any(importlib.util.find_spec(module) for module in MODULES["tensorrt-rtx"])

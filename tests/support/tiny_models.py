@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
+
 from trtzoo.converters.heads import ModelMeta, input_spec, to_properties
 from trtzoo.converters.onnx_ops import OnnxOps
 from trtzoo.converters.ops import Conv

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from raw_heads import model_meta, raw_graph
+
 from trtzoo.converters.heads import NmsSettings
 from trtzoo.errors import InputError, ModelError, UnsupportedError
 from trtzoo.graph_passes.nms import add_nms

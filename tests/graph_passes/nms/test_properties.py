@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nms_reference import Array
 from raw_heads import model_meta, run
 from routes import assert_same_rows, end_to_end
+
 from trtzoo.converters.heads import ModelMeta, NmsSettings
 
 ANCHORS = 24

@@ -10,6 +10,7 @@ import pytest
 from nms_reference import Array
 from raw_heads import MASKS, checked, model_meta, random_heads, raw_graph, run, session
 from routes import assert_same_rows, end_to_end
+
 from trtzoo.converters.heads import NmsSettings, end2end_outputs
 from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from raw_heads import model_meta, raw_graph
+
 from trtzoo.converters.heads import NmsSettings
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.target import parse_target
