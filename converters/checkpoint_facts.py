@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ModelError
 from ._checkpoint_tree import TensorData
 from .checkpoint import Record
-from .modules import EXPORT_INSTEAD, integer
+from .modules import EXPORT_INSTEAD, integer, kernel_of
 from .names import numbered_names, read_names
 from .options import ReadOptions
 
@@ -61,7 +61,7 @@ def input_channels(layers: Sequence[Record]) -> int:
     first = next((module for layer in layers for module in _modules(layer) if module.class_name == "Conv2d"), None)
     if first is None:
         raise ModelError("the checkpoint's model holds no convolution; it is not a detection or classification network")
-    return first.tensor("weight").shape[1] * integer(first, "groups", 1)
+    return kernel_of(first).shape[1] * integer(first, "groups", 1, least=1)
 
 
 def layer_rows(layers: Sequence[Record]) -> tuple[str, ...]:

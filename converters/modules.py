@@ -150,29 +150,31 @@ def number(module: Record, name: str, default: float) -> float:
     return value
 
 
-def integer(module: Record, name: str, default: int) -> int:
+def integer(module: Record, name: str, default: int, least: int = 0) -> int:
     """A whole number among the attributes of `module`, which earlier versions of its class may lack.
 
     Raises:
-        ModelError: it is something else.
+        ModelError: it is something else, or less than `least`.
     """
     value = number(module, name, default)
-    if value != int(value):
-        raise ModelError(f"'{name}' of {module.class_path} is {value}, not a whole number; {EXPORT_INSTEAD}")
+    if not float(value).is_integer() or value < least:
+        raise ModelError(
+            f"'{name}' of {module.class_path} is {value}, not a whole number from {least} up; {EXPORT_INSTEAD}"
+        )
     return int(value)
 
 
-def pair(module: Record, name: str, default: int | None = None) -> tuple[int, int]:
+def pair(module: Record, name: str, default: int | None = None, least: int = 0) -> tuple[int, int]:
     """Torch's number or pair (vertical, horizontal) as a pair; without a default the attribute must be there.
 
     Raises:
-        ModelError: it is neither.
+        ModelError: it is neither, or less than `least`.
     """
     value = module.attribute(name) if default is None else module.get(name, default)
     values = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
-    if len(values) != 2 or not all(isinstance(item, int) for item in values):
+    if len(values) != 2 or not all(isinstance(item, int) and item >= least for item in values):
         raise ModelError(
-            f"'{name}' of {module.class_path} is {describe(value)}, not a number or a pair; {EXPORT_INSTEAD}"
+            f"'{name}' of {module.class_path} is {describe(value)}, not a number or a pair from {least} up; {EXPORT_INSTEAD}"
         )
     return values
 
@@ -199,20 +201,47 @@ def conv_of(module: Record, batch_norm: Record | None = None) -> Conv:
 
     Raises:
         UnsupportedError: it pads with something else than zeros.
+        ModelError: its weights do not fit each other.
     """
     mode = module.get("padding_mode", "zeros")
     if mode != "zeros":
         raise UnsupportedError(f"a {module.class_path} pads with {describe(mode)}, not with zeros; {EXPORT_INSTEAD}")
-    values, dilation = weight(module, "weight"), pair(module, "dilation", 1)
-    return Conv(
+    values, dilation = kernel_of(module), pair(module, "dilation", 1, least=1)
+    conv = Conv(
         values,
         optional_weight(module, "bias"),
         batch_norm_of(batch_norm) if batch_norm else None,
-        pair(module, "stride", 1),
+        pair(module, "stride", 1, least=1),
         _conv_pads(module, values.shape[2:], dilation),
         dilation,
-        integer(module, "groups", 1),
+        integer(module, "groups", 1, least=1),
     )
+    return _checked(module, conv, values.shape[0])
+
+
+def kernel_of(module: Record) -> Weight:
+    """The weights of a convolution, four axes.
+
+    Raises:
+        ModelError: another number of axes, or an empty one.
+    """
+    values = weight(module, "weight")
+    if len(values.shape) != 4 or 0 in values.shape:
+        raise ModelError(f"a {module.class_path} has weights {list(values.shape)}, not [out, in, height, width]")
+    return values
+
+
+def _checked(module: Record, conv: Conv, out: int) -> Conv:
+    """The convolution, if every number a channel is there for each of the `out` channels."""
+    norm = conv.batch_norm
+    by_channel = [conv.bias, *((norm.scale, norm.bias, norm.mean, norm.variance) if norm else ())]
+    shapes = {part.shape for part in by_channel if part}
+    if shapes - {(out,)}:
+        raise ModelError(
+            f"a {module.class_path} with weights {list(conv.weight.shape)} has {out} outputs, but its bias or its batch "
+            f"normalisation has shape {', '.join(map(str, shapes - {(out,)}))}; the checkpoint is damaged"
+        )
+    return conv
 
 
 def _conv_pads(module: Record, kernel: Sequence[int], dilation: tuple[int, int]) -> Pads:
@@ -237,15 +266,16 @@ def conv_transpose_of(module: Record, batch_norm: Record | None = None) -> Conv:
     (top, left), (below, right) = pair(module, "padding", 0), pair(module, "output_padding", 0)
     if below > top or right > left:
         raise UnsupportedError(f"a {module.class_path} has more output padding than padding; {EXPORT_INSTEAD}")
-    return Conv(
-        weight(module, "weight"),
+    conv = Conv(
+        kernel_of(module),
         optional_weight(module, "bias"),
         batch_norm_of(batch_norm) if batch_norm else None,
-        pair(module, "stride", 1),
+        pair(module, "stride", 1, least=1),
         (top, left, top - below, left - right),
-        pair(module, "dilation", 1),
-        integer(module, "groups", 1),
+        pair(module, "dilation", 1, least=1),
+        integer(module, "groups", 1, least=1),
     )
+    return _checked(module, conv, conv.weight.shape[1] * conv.groups)
 
 
 def merged_conv(convs: Sequence[Conv]) -> Conv:

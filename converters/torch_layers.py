@@ -79,8 +79,8 @@ def _avg_pool2d(walker: Walker, module: Record, x: Tensor) -> Tensor:
 
 def _window(walker: Walker, module: Record, x: Tensor) -> tuple[tuple[int, int], tuple[int, int], Pads]:
     """Kernel, stride and pads of a pooling; `ceil_mode` becomes padding below and on the right."""
-    kernel = pair(module, "kernel_size")
-    stride = kernel if module.get("stride") is None else pair(module, "stride")
+    kernel = pair(module, "kernel_size", least=1)
+    stride = kernel if module.get("stride") is None else pair(module, "stride", least=1)
     top, left = below, right = pair(module, "padding", 0)
     if module.get("ceil_mode"):
         _, height, width = walker.ops.shape(x)
@@ -102,12 +102,16 @@ def _adaptive_avg_pool2d(walker: Walker, module: Record, x: Tensor) -> Tensor:
     return walker.ops.global_avg_pool(x)
 
 
+_SCALES = range(1, 65)
+"""Factors of upsampling; a scale of 2.0 is in here too."""
+
+
 def _upsample(walker: Walker, module: Record, x: Tensor) -> Tensor:
     """Nearest neighbour, by a whole factor."""
     mode, factor = module.get("mode", "nearest"), module.get("scale_factor")
     factors = set(factor) if isinstance(factor, (list, tuple)) else {factor}
     scale = factors.pop()
-    if mode != "nearest" or factors or not isinstance(scale, (int, float)) or scale != int(scale):
+    if mode != "nearest" or factors or not isinstance(scale, (int, float)) or scale not in _SCALES:
         raise walker.unsupported(f"upsampling with mode={mode!r}, scale_factor={factor!r}")
     return walker.ops.resize_nearest(x, int(scale))
 
@@ -115,7 +119,10 @@ def _upsample(walker: Walker, module: Record, x: Tensor) -> Tensor:
 def _zero_pad2d(walker: Walker, module: Record, x: Tensor) -> Tensor:
     """Torch gives left, right, top, bottom, or one number."""
     padding = module.attribute("padding")
-    left, right, top, bottom = padding if isinstance(padding, (list, tuple)) else [padding] * 4
+    sides = padding if isinstance(padding, (list, tuple)) else [padding] * 4
+    if len(sides) != 4 or not all(isinstance(side, int) and side >= 0 for side in sides):
+        raise walker.unsupported(f"padding by {padding!r:.60}")
+    left, right, top, bottom = sides
     return walker.ops.pad(x, (top, left, bottom, right))
 
 
