@@ -59,7 +59,7 @@ def serve(request: BuildRequest, channel: socket.socket) -> None:
     cancelled = threading.Event()
     threading.Thread(target=_await_cancel, args=(channel, cancelled), daemon=True).start()
     try:
-        send(channel, "result", **_build(request, channel, cancelled))
+        send(channel, "result", **build_plan(request, channel, cancelled))
     except TrtZooError as error:
         send(channel, "error", type=type(error).__name__, message=str(error))
     except MemoryError:
@@ -78,8 +78,12 @@ def _await_cancel(channel: socket.socket, cancelled: threading.Event) -> None:
         cancelled.set()
 
 
-def _build(request: BuildRequest, channel: socket.socket, cancelled: threading.Event) -> dict[str, Any]:
-    """Parse, build and write the plan; returns the facts for the manifest."""
+def build_plan(request: BuildRequest, channel: socket.socket, cancelled: threading.Event) -> dict[str, Any]:
+    """Parse, build and write the plan; returns the facts for the manifest.
+
+    Raises:
+        TrtZooError: it cannot be built, or `cancelled` was set meanwhile.
+    """
     settings = request.settings
     api = compat.load(settings.target)
     gpu = _choose_gpu(api, settings.device)
