@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..converters.heads import ModelMeta, NmsSettings, end2end_outputs
+from ..converters.heads import ModelMeta, NmsSettings
+from ..errors import ModelError
 from ..weights import Array
 from .detections import Detections, no_detections
 from .nms import select
@@ -57,20 +58,19 @@ def decode(
 
 def _raw_rows(image: Mapping[str, Array], meta: ModelMeta, settings: NmsSettings) -> _Rows:
     if meta.layout == "ultralytics":
-        image = _from_ultralytics(list(image.values()), meta)
+        image = _from_ultralytics(image, meta)
     anchors, classes = select(image["boxes"], image["scores"], settings, suppress=not meta.nms_free)
     rows = _Rows(image["boxes"][anchors], image["scores"][anchors, classes], classes)
     if meta.task == "pose":
         return replace(rows, keypoints=image["keypoints"][anchors])
     if meta.task == "segment":
-        masks = np.tensordot(image["mask_coeffs"][anchors], image["protos"], (1, 0))
-        return replace(rows, masks=1 / (1 + np.exp(-np.clip(masks, -80, 80))))
+        return replace(rows, masks=_masks(image["mask_coeffs"][anchors], image["protos"]))
     return rows
 
 
-def _from_ultralytics(arrays: list[Array], meta: ModelMeta) -> dict[str, Array]:
+def _from_ultralytics(image: Mapping[str, Array], meta: ModelMeta) -> dict[str, Array]:
     """The raw heads of one image from `output0` [4 + C + extras, A] (boxes as cx, cy, w, h) and `output1`."""
-    columns, classes = arrays[0].T, len(meta.names)
+    columns, classes = image["output0"].T, len(meta.names)
     boxes, scores, extras = columns[:, :4], columns[:, 4 : 4 + classes], columns[:, 4 + classes :]
     if meta.task == "obb":
         return {"boxes": np.concatenate([boxes, extras], axis=1), "scores": scores}
@@ -79,35 +79,54 @@ def _from_ultralytics(arrays: list[Array], meta: ModelMeta) -> dict[str, Array]:
     if meta.task == "pose" and meta.kpt_shape:
         heads["keypoints"] = extras.reshape(len(extras), *meta.kpt_shape)
     if meta.task == "segment":
-        heads |= {"mask_coeffs": extras, "protos": arrays[1]}
+        heads |= {"mask_coeffs": extras, "protos": image["output1"]}
     return heads
 
 
 def _end2end_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
     if meta.layout in ("flat", "ultralytics"):
-        return _flat_rows(list(image.values()), meta)
-    if meta.layout == "deepstream":
-        names = [spec.name for spec in end2end_outputs(meta)]
-        image = dict(zip(names, image.values(), strict=False))
-    count = int(image["num_dets"].reshape(-1)[0])
-    columns = [image.get(name) for name in ("det_boxes", "det_scores", "det_classes", "det_kpts", "det_masks")]
-    boxes, scores, classes, keypoints, masks = (None if array is None else array[:count] for array in columns)
-    assert boxes is not None and scores is not None and classes is not None
-    return _Rows(boxes, scores, classes, keypoints, masks)
+        return _flat_rows(image, meta)
+    used = slice(int(image["num_dets"].reshape(-1)[0]))
+    extras = {field: image[name][used] for field, name in _EXTRA_OUTPUTS.items() if name in image}
+    return _Rows(image["det_boxes"][used], image["det_scores"][used], image["det_classes"][used], **extras)
 
 
-def _flat_rows(arrays: list[Array], meta: ModelMeta) -> _Rows:
-    """Rows [K, 6 + extras]: box (4 numbers), score, class, then keypoints, mask coefficients or the angle."""
-    rows = arrays[0][arrays[0][:, 4] > 0]
+_EXTRA_OUTPUTS = {"keypoints": "det_kpts", "masks": "det_masks"}
+
+
+def _flat_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
+    """Rows [K, 6 + extras]: box (4 numbers), score, class, then angle, keypoints, mask pixels or mask coefficients."""
+    rows = image["output" if meta.layout == "flat" else "output0"]
+    rows = rows[rows[:, 4] > 0]
     boxes, scores, classes, extras = rows[:, :4], rows[:, 4], rows[:, 5], rows[:, 6:]
     if meta.task == "obb":
         return _Rows(np.concatenate([boxes, extras], axis=1), scores, classes)
     if meta.task == "pose" and meta.kpt_shape:
         return _Rows(boxes, scores, classes, extras.reshape(len(extras), *meta.kpt_shape))
-    if meta.task == "segment" and len(arrays) > 1:
-        logits = np.tensordot(extras, arrays[1], (1, 0))
-        return _Rows(boxes, scores, classes, masks=1 / (1 + np.exp(-np.clip(logits, -80, 80))))
+    if meta.task == "segment":
+        masks = _masks(extras, image["output1"]) if "output1" in image else _unflattened(extras, meta)
+        return _Rows(boxes, scores, classes, masks=masks)
     return _Rows(boxes, scores, classes)
+
+
+def _masks(coeffs: Array, protos: Array) -> Array:
+    """Masks [N, h, w] of 0..1 from coefficients [N, M] and prototypes [M, h, w]."""
+    logits = np.clip(np.tensordot(coeffs, protos, (1, 0)), -80, 80)
+    masks: Array = 1 / (1 + np.exp(-logits))
+    return masks
+
+
+def _unflattened(pixels: Array, meta: ModelMeta) -> Array:
+    """Masks [N, h, w] from rows [N, h * w]; prototypes have the aspect of the input."""
+    height, width = meta.imgsz
+    stride = (height * width / pixels.shape[1]) ** 0.5
+    size = round(height / stride), round(width / stride)
+    if size[0] * size[1] != pixels.shape[1]:
+        raise ModelError(
+            f"{pixels.shape[1]} mask pixels do not divide into a picture of the aspect {height}x{width}; convert the "
+            "model with --layout separate"
+        )
+    return pixels.reshape(len(pixels), *size)
 
 
 def _upright(boxes: Array, placement: Placement) -> Array:
@@ -115,9 +134,14 @@ def _upright(boxes: Array, placement: Placement) -> Array:
 
 
 def _oriented(boxes: Array, placement: Placement) -> Array:
-    """Centre and size in picture pixels; a letterbox scales both directions alike, so the angle stays."""
-    centre = placement.to_picture(boxes[:, :2])
-    return np.concatenate([centre, boxes[:, 2:4] / np.array(placement.scale, np.float32), boxes[:, 4:]], axis=1)
+    """Boxes [N, 5] in picture pixels: what becomes of the two axes of each, which a stretched picture turns and scales."""
+    cosine, sine = np.cos(boxes[:, 4:]), np.sin(boxes[:, 4:])
+    along, across = (
+        axis / np.float32(placement.scale) for axis in (np.hstack([cosine, sine]), np.hstack([-sine, cosine]))
+    )
+    growth = np.stack([np.linalg.norm(along, axis=1), np.linalg.norm(across, axis=1)], axis=1)
+    angle = np.arctan2(along[:, 1:], along[:, :1])
+    return np.concatenate([placement.to_picture(boxes[:, :2]), boxes[:, 2:4] * growth, angle], axis=1)
 
 
 def _keypoints(keypoints: Array | None, placement: Placement) -> Array | None:
@@ -130,24 +154,18 @@ def _picture_masks(masks: Array, boxes: Array, placement: Placement, meta: Model
     """Masks [N, h, w] of 0..1 over the network's input as bool [N, height, width] over the picture, cut to their boxes."""
     import cv2
 
-    height, width = placement.size
-    result = np.zeros((len(masks), height, width), bool)
-    across, down = masks.shape[2] / meta.imgsz[1], masks.shape[1] / meta.imgsz[0]
-    # Picture pixel centres -> prototype pixel centres, for warpAffine's inverse map.
-    xs, ys = placement.scale[0] * across, placement.scale[1] * down
-    matrix = np.array(
-        [
-            [xs, 0, (0.5 * placement.scale[0] + placement.offset[0]) * across - 0.5],
-            [0, ys, (0.5 * placement.scale[1] + placement.offset[1]) * down - 0.5],
-        ],
-        np.float32,
-    )
+    result = np.zeros((len(masks), *placement.size), bool)
+    pixels = np.float32([masks.shape[2] / meta.imgsz[1], masks.shape[1] / meta.imgsz[0]])
+    scale, offset = np.float32(placement.scale) * pixels, np.float32(placement.offset) * pixels
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for row, (mask, box) in enumerate(zip(masks, boxes, strict=True)):
-        left, top = np.floor(box[:2]).astype(int)
-        right, bottom = np.ceil(box[2:]).astype(int)
-        smooth = cv2.warpAffine(
-            mask.astype(np.float32), matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
-        result[row, top:bottom, left:right] = smooth[top:bottom, left:right] > 0.5
+        corner, end = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int)
+        if (end <= corner).any():
+            continue
+        # Pixel centres of the picture's part -> pixel centres of the mask.
+        start = (corner + np.float32(0.5)) * scale + offset - np.float32(0.5)
+        matrix = np.float32([[scale[0], 0, start[0]], [0, scale[1], start[1]]])
+        size = int(end[0] - corner[0]), int(end[1] - corner[1])
+        smooth = cv2.warpAffine(mask.astype(np.float32), matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        result[row, corner[1] : end[1], corner[0] : end[0]] = smooth > 0.5
     return result
