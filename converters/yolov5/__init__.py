@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError, UnsupportedError
-from ...files import sha256_of
 from ..checkpoint import Record
 from ..checkpoint_facts import class_names, layer_rows
 from ..heads import ModelMeta, Preprocess
@@ -57,7 +56,7 @@ class _Model:
 def matches(model: Record) -> bool:
     """Whether a checkpoint's model is YOLOv5's, or that of a fork which keeps its module paths."""
     path = model.class_path.removeprefix("yolov5.")
-    return path.startswith(("models.yolo.", "models.common.")) or path.startswith("models.experimental.")
+    return path.startswith(("models.yolo.", "models.common.", "models.experimental."))
 
 
 def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: ReadOptions) -> Network:
@@ -85,10 +84,9 @@ def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: Read
         kpt_shape=parts.head.kpt_shape if parts.head else None,
         preprocess=Preprocess() if parts.head else Preprocess(resize="crop"),
         source=path.name,
-        source_sha256=sha256_of(path),
         extra={} if parts.head else {"normalised_in_graph": {"mean": MEAN, "std": STD}},
     )
-    return Network(meta, _forward(parts), notes, layer_rows(parts.layers))
+    return Network(meta, _forward(parts), notes, layer_rows(parts.layers), weights_file=path)
 
 
 def _parts(model: Record) -> _Model:

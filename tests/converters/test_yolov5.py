@@ -6,15 +6,15 @@ import json
 
 import numpy as np
 import pytest
+from running import assert_interpreters_agree, run_network, run_onnx
 from shared import GOLDEN, WEIGHTS, golden_cases, needs_coco, needs_golden, needs_weights
 
 from trtzoo.converters import yolov5
 from trtzoo.converters.checkpoint import load_model_record
-from trtzoo.converters.heads import to_properties
-from trtzoo.converters.network import to_graph, torch_runner
+from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import ModelError
-from trtzoo.onnx_graph import write_onnx
+from trtzoo.onnx_graph import load_all
 
 CASES = [*golden_cases("y5_"), *golden_cases("tipose_")]
 DETECTORS = [case for case in CASES if not case.name.endswith("_cls")]
@@ -34,16 +34,6 @@ def read_case(case, size=None):
     return yolov5.read(record, checkpoint, case / "model.pt", options), expected
 
 
-def session(network, path, batch=None):
-    import onnxruntime
-
-    graph, meta = to_graph(network, batch, 17)
-    write_onnx(graph, to_properties(meta), path)
-    loaded = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = [output.name for output in loaded.get_outputs()]
-    return lambda images: dict(zip(names, loaded.run(None, {"images": images}), strict=True))
-
-
 def contract(meta, pred):
     """The original's rows (cx, cy, w, h, objectness, classes, keypoints) as the raw heads should be."""
     pred = pred.astype(np.float64)
@@ -58,7 +48,7 @@ def contract(meta, pred):
 
 
 def assert_close(actual, expected, relative, absolute=0.0):
-    """Each output within `relative` of its largest value, plus `absolute`."""
+    """Each output within `relative` of its largest value; boxes may be `absolute` pixels further off."""
     assert list(actual) == list(expected)
     for name, values in expected.items():
         limit = relative * float(np.abs(values).max()) + (absolute if name == "boxes" else 0)
@@ -74,21 +64,20 @@ def noise_of(case):
 
 @needs_golden
 @by_detector
-def test_both_pictures_give_what_the_original_gives(case, tmp_path):
+def test_both_pictures_give_what_the_original_gives(case):
     network, expected = read_case(case)
     images, noise = expected["images"], noise_of(case)
-    actual = session(network, tmp_path / "model.onnx", batch=2)(images)
+    actual = run_network(network, images, batch=2)
     assert_close(actual, contract(network.meta, expected["pred"]), 1e-4, noise)
 
 
 @needs_golden
-def test_classifier_normalises_in_the_graph_and_gives_probabilities(tmp_path):
+def test_classifier_normalises_in_the_graph_and_gives_probabilities():
     network, expected = read_case(GOLDEN / "y5_v7_cls")
     logits = expected["logits"].astype(np.float64)
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    run = session(network, tmp_path / "model.onnx")
     # The golden logits were computed from `images` as the network's own input: after the normalisation.
-    assert_close(run(expected["images"] * STD + MEAN), {"probs": softmax}, 1e-5)
+    assert_close(run_network(network, expected["images"] * STD + MEAN), {"probs": softmax}, 1e-5)
     assert network.meta.preprocess.resize == "crop"
 
 
@@ -110,24 +99,21 @@ def test_metadata(name, task, names, strides, kpt_shape):
 
 @needs_golden
 @by_name
-def test_symbolic_batch_takes_any_batch_and_a_rectangle(case, tmp_path):
-    network, _ = read_case(case, (128, 192))
-    run = session(network, tmp_path / "model.onnx")
+def test_symbolic_batch_takes_any_batch_and_a_rectangle(case):
+    graph, _ = to_graph(read_case(case, (128, 192))[0], None, 17)
+    model = load_all(graph, {}).SerializeToString()
     images = np.random.default_rng(5).random((5, 3, 128, 192), np.float32)
-    whole = run(images)
+    whole = run_onnx(model, images)
     for batch in (1, 2):
-        assert_close(run(images[:batch]), {name: values[:batch] for name, values in whole.items()}, 1e-5)
+        assert_close(run_onnx(model, images[:batch]), {name: values[:batch] for name, values in whole.items()}, 1e-5)
 
 
 @needs_golden
 @by_name
-def test_torch_computes_what_onnx_runtime_computes(case, tmp_path):
-    torch = pytest.importorskip("torch", reason="the torch backend is an extra")
-    torch.set_num_threads(1)
+def test_torch_computes_what_onnx_runtime_computes(case):
+    pytest.importorskip("torch", reason="the torch backend is an extra")
     network, expected = read_case(case)
-    images, noise = expected["images"], noise_of(case)
-    runs = session(network, tmp_path / "model.onnx")(images), torch_runner(network)(images)
-    assert_close(*runs, 1e-4, noise)
+    assert_interpreters_agree(network, expected["images"])
 
 
 @needs_golden
@@ -172,7 +158,7 @@ def test_default_size_is_the_familys_own():
 
 @needs_weights
 @needs_coco
-def test_real_weights_find_what_is_in_the_picture(tmp_path):
+def test_real_weights_find_what_is_in_the_picture():
     import cv2
 
     path = WEIGHTS / "yolov5n_v6.0-era.pt"
@@ -187,7 +173,7 @@ def test_real_weights_find_what_is_in_the_picture(tmp_path):
     top = (640 - fitted.shape[0]) // 2
     canvas[top : top + fitted.shape[0], : fitted.shape[1]] = fitted
     images = np.ascontiguousarray(canvas[:, :, ::-1].transpose(2, 0, 1)[None], np.float32) / 255
-    heads = session(network, tmp_path / "model.onnx")(images)
+    heads = run_network(network, images)
     best = heads["scores"][0].max(axis=0)
     found = {name for name, score in zip(network.meta.names, best, strict=True) if score > 0.25}
     assert {"dog", "bicycle"} <= found

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from running import run_network
 
 from trtzoo.converters import yolov5
 from trtzoo.converters.checkpoint import load_model_record
-from trtzoo.converters.heads import to_properties
 from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import ModelError, UnsupportedError
-from trtzoo.onnx_graph import write_onnx
 
 torch = pytest.importorskip("torch", reason="the oracle of these tests is computed by torch")
 y5 = pytest.importorskip("yolov5_torch")
@@ -119,16 +118,6 @@ def convert(path, options=None):
     return yolov5.read(record, checkpoint, path, options or ReadOptions(img_size=(HEIGHT, WIDTH)))
 
 
-def run(network, images, path):
-    import onnxruntime
-
-    graph, meta = to_graph(network, None, 17)
-    write_onnx(graph, to_properties(meta), path)
-    loaded = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = [output.name for output in loaded.get_outputs()]
-    return dict(zip(names, loaded.run(None, {"images": images}), strict=True))
-
-
 def expected_heads(model, meta, images):
     """The raw heads as they follow from the oracle's rows or logits."""
     with torch.no_grad():
@@ -159,7 +148,7 @@ def check(layers, tmp_path, classes=2, root=""):
     network = convert(tmp_path / "model.pt")
     images = torch.rand((2, 3, HEIGHT, WIDTH), generator=torch.Generator().manual_seed(3))
     actual, expected = (
-        run(network, images.numpy(), tmp_path / "model.onnx"),
+        run_network(network, images.numpy()),
         expected_heads(model, network.meta, images),
     )
     assert list(actual) == list(expected)
