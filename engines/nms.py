@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..converters.heads import NmsSettings
 from ..weights import Array
+
+FARTHEST, FARTHEST_ORIENTED = np.float32(1e18), np.float32(1e9)
+"""Coordinates are limited to these, as in the graph's own NMS, so that products stay finite in float32."""
+
+Overlap = Callable[[int], Array]
+"""The overlap [N] of one of N boxes, by its number, with all of them."""
 
 
 def select(boxes: Array, scores: Array, settings: NmsSettings, suppress: bool = True) -> tuple[Array, Array]:
@@ -26,8 +34,7 @@ def select(boxes: Array, scores: Array, settings: NmsSettings, suppress: bool = 
     anchors, classes = _candidates(scores, settings)
     if not suppress:
         return anchors[: settings.topk_all], classes[: settings.topk_all]
-    overlap = _probabilistic_iou if boxes.shape[1] == 5 else _iou
-    chosen = boxes[anchors]
+    overlap = (_probabilistic_iou if boxes.shape[1] == 5 else _iou)(boxes[anchors])
     kept: list[int] = []
     alive = np.ones(len(anchors), bool)
     for row in range(len(anchors)):
@@ -35,7 +42,7 @@ def select(boxes: Array, scores: Array, settings: NmsSettings, suppress: bool = 
             continue
         kept.append(row)
         rivals = alive if settings.class_agnostic else alive & (classes == classes[row])
-        alive &= ~(rivals & (overlap(chosen[row], chosen) > settings.iou_thres))
+        alive &= ~(rivals & (overlap(row) > settings.iou_thres))
     return anchors[kept], classes[kept]
 
 
@@ -50,33 +57,42 @@ def _candidates(scores: Array, settings: NmsSettings) -> tuple[Array, Array]:
     return anchors[best], classes[best]
 
 
-def _iou(box: Array, boxes: Array) -> Array:
-    """Intersection over union of one box [4] with others [N, 4]; 0 where both are empty."""
-    size = np.clip(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0, None)
-    inter = size[:, 0] * size[:, 1]
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    union = (box[2] - box[0]) * (box[3] - box[1]) + area - inter
-    ratio: Array = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
-    return ratio
+def _iou(boxes: Array) -> Overlap:
+    """Intersection over union of boxes [N, 4]; an empty box overlaps nothing."""
+    boxes = np.clip(boxes, -FARTHEST, FARTHEST)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    area = np.maximum(np.clip(high - low, 0, None).prod(axis=1), np.float32(1e-30))
+
+    def overlap(row: int) -> Array:
+        sides = np.clip(np.minimum(high, high[row]) - np.maximum(low, low[row]), 0, None)
+        inter: Array = sides[:, 0] * sides[:, 1]
+        return inter / (area[row] + area - inter)
+
+    return overlap
 
 
-def _probabilistic_iou(box: Array, boxes: Array) -> Array:
-    """Similarity of oriented boxes as Gaussians: 1 - Hellinger distance (Llerena et al. 2021, ProbIoU).
+def _probabilistic_iou(boxes: Array) -> Overlap:
+    """Similarity of oriented boxes [N, 5] as Gaussians: 1 - Hellinger distance (Llerena et al. 2021, ProbIoU).
 
-    Args:
-        box: [5] cx, cy, w, h, angle.
-        boxes: [N, 5].
+    A box stands for a normal distribution of its centre and second moments; formula and small constants are those of the
+    graph's own NMS (`graph_passes.nms.rotated`).
     """
-    (a1, b1, c1), (a2, b2, c2) = _covariance(box[None]), _covariance(boxes)
-    dx, dy = box[0] - boxes[:, 0], box[1] - boxes[:, 1]
-    a, b, c, tiny = a1 + a2, b1 + b2, c1 + c2, 1e-7
-    det = a * b - c * c
-    shift = (a * dy * dy + b * dx * dx - 2 * c * dx * dy) / (det + tiny) / 4
-    own = np.clip(a1 * b1 - c1 * c1, 0, None) * np.clip(a2 * b2 - c2 * c2, 0, None)
-    spread = np.log(det / (4 * np.sqrt(own) + tiny) + tiny) / 2
-    distance = np.clip(shift + spread, tiny, 100)
-    result: Array = 1 - np.sqrt(1 - np.exp(-distance) + tiny)
-    return result
+    boxes, tiny = np.clip(boxes, -FARTHEST_ORIENTED, FARTHEST_ORIENTED), np.float32(1e-7)
+    x, y = boxes[:, 0], boxes[:, 1]
+    a, b, c = _covariance(boxes)
+    root = np.abs(boxes[:, 2] * boxes[:, 3]) / 12
+
+    def overlap(row: int) -> Array:
+        dx, dy = x[row] - x, y[row] - y
+        both_a, both_b, both_c = a[row] + a, b[row] + b, c[row] + c
+        determinant = np.clip(both_a * both_b - both_c * both_c, 0, None)
+        shift = (both_a * dy * dy + both_b * dx * dx - 2 * both_c * dx * dy) / (4 * (determinant + tiny))
+        shape = np.log(determinant / (4 * root[row] * root + tiny) + tiny) / 2
+        distance = np.clip(shift + shape, tiny, 100)
+        likeness: Array = np.exp(-distance)
+        return 1 - np.sqrt(1 + tiny - likeness)
+
+    return overlap
 
 
 def _covariance(boxes: Array) -> tuple[Array, Array, Array]:
