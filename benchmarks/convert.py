@@ -16,11 +16,12 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from peers import export_command, has_ultralytics, peer_environment
 from rich.console import Console
 from rich.table import Table
 
@@ -52,7 +53,7 @@ print(time.perf_counter() - start, usage.ru_maxrss / 1024, os.waitstatus_to_exit
 """Started bare, since a child's peak begins with what its parent held at the fork."""
 
 
-def measure(command: Sequence[str | Path], runs: int) -> Measurement:
+def measure(command: Sequence[str | Path], runs: int, env: Mapping[str, str] | None = None) -> Measurement:
     """Run a command several times, one after the other.
 
     Raises:
@@ -61,7 +62,7 @@ def measure(command: Sequence[str | Path], runs: int) -> Measurement:
     launch = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *map(str, command)]
     seconds, peaks = [], []
     for _ in range(runs):
-        wall, peak, code = subprocess.run(launch, check=True, capture_output=True, text=True).stdout.split()
+        wall, peak, code = subprocess.run(launch, check=True, capture_output=True, text=True, env=env).stdout.split()
         if code != "0":
             raise SystemExit(f"{' '.join(map(str, command))} failed with exit code {code}")
         seconds.append(float(wall))
@@ -102,6 +103,21 @@ def darknet_rows(folder: Path, runs: int) -> list[tuple[str, Measurement]]:
     ]
 
 
+def checkpoint_rows(folder: Path, runs: int) -> list[tuple[str, Measurement]]:
+    """Each checkpoint by trtzoo and by its own framework, in turn."""
+    rows = []
+    for name in ("yolov8n", "yolov8n-seg", "yolo11n-pose", "yolo26n"):
+        model = Path(shutil.copy(SHARED / "weights" / f"{name}.pt", folder))
+        ours = [sys.executable, "-m", "trtzoo.cli", "convert", model, "-o", folder / "out.onnx", "--no-verify"]
+        rows.append((f"trtzoo convert {name}.pt --no-verify", measure(ours, runs)))
+        if has_ultralytics():
+            peer = measure(export_command(model), runs, peer_environment(folder))
+            mine = rows[-1][1]
+            ratio = f"{peer.seconds / mine.seconds:.1f}x the time, {peer.mebibytes / mine.mebibytes:.1f}x the memory"
+            rows.append((f"yolo export model={name}.pt format=onnx ({ratio})", peer))
+    return rows
+
+
 def show(title: str, rows: Sequence[tuple[str, Measurement]]) -> None:
     """Print the rows as a table."""
     table = Table("process", "wall s (median)", "peak MiB", title=title, title_justify="left")
@@ -120,8 +136,11 @@ def main() -> None:
     try:
         if ARCHIVE.exists():
             show("DarkNet", darknet_rows(folder, options.runs))
+            show("PyTorch checkpoints", checkpoint_rows(folder, options.runs))
         else:
-            print("the official DarkNet cfgs (../shared/weights) are not here: nothing to measure")
+            print("the official cfgs and weights (../shared/weights) are not here: nothing to measure")
+        if not has_ultralytics():
+            print("ultralytics is not installed: no peer was measured")
     finally:
         if not options.folder:
             shutil.rmtree(folder)
