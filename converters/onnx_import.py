@@ -321,12 +321,19 @@ def _meta(export: _Export, layout: Layout, exporter: str) -> ModelMeta:
         channels=export.graph.inputs[0].shape[1],
         kpt_shape=layout.kpt_shape,
         nms_free=layout.kind == "final",
-        preprocess=Preprocess(resize="crop") if layout.task == "classify" else Preprocess(),
+        preprocess=_preprocess(layout, export.size),
         source=export.path.name,
         source_sha256=sha256_of(export.path),
         precision=_precision(export.graph),
         extra={"exporter": exporter, "layout": layout.kind},
     )
+
+
+def _preprocess(layout: Layout, size: tuple[int, int]) -> Preprocess:
+    """Letterbox; a classifier's square input is cropped from the middle, any other is filled by stretching."""
+    if layout.task != "classify":
+        return Preprocess()
+    return Preprocess(resize="crop" if size[0] == size[1] else "stretch")
 
 
 def _precision(graph: gs.Graph) -> str:

@@ -33,6 +33,9 @@ _HEADS = ("Detect", "Segment", "Classify")
 DETECTION_SIZE, CLASSIFICATION_SIZE = 640, 224
 """Input sizes that YOLOv5's own tools take where none is given."""
 
+_LARGEST_SIZE = 8192
+"""Nobody trains on larger pictures: a larger number in a file is damage."""
+
 
 @dataclass(frozen=True)
 class _Model:
@@ -50,7 +53,7 @@ class _Model:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        return tuple(int(stride) for stride in self.head.strides) if self.head else ()
+        return self.head.strides if self.head else ()
 
 
 def matches(model: Record) -> bool:
@@ -144,7 +147,7 @@ def _trained_size(checkpoint: Mapping[str, Any]) -> int | None:
     stored = options.attributes if isinstance(options, Record) else options if isinstance(options, Mapping) else {}
     value = stored.get("imgsz", stored.get("img_size"))
     value = value[-1] if isinstance(value, (list, tuple)) and value else value
-    return value if isinstance(value, int) and value > 0 else None
+    return value if isinstance(value, int) and 0 < value <= _LARGEST_SIZE else None
 
 
 def _class_count(parts: _Model) -> int:

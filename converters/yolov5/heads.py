@@ -35,7 +35,7 @@ class AnchorHead:
     """
 
     classes: int
-    strides: tuple[float, ...]
+    strides: tuple[int, ...]
     anchors: Array
     masks: int = 0
     kpt_shape: tuple[int, int] | None = None
@@ -68,7 +68,7 @@ def anchor_head(module: Record) -> AnchorHead:
     Raises:
         ModelError: its attributes contradict each other.
     """
-    strides = tuple(float(value) for value in numbers(module.attribute("stride")))
+    strides = _strides(module)
     classes, kpt_shape = integer(module, "nc", 0), _keypoint_shape(module)
     masks = integer(module, "nm", 0) if has(module, "proto") else 0
     head = AnchorHead(classes, strides, _anchors(module, strides), masks, kpt_shape)
@@ -79,6 +79,18 @@ def anchor_head(module: Record) -> AnchorHead:
             f"and keypoints {kpt_shape}; the file may come from a modified trainer"
         )
     return head
+
+
+def _strides(module: Record) -> tuple[int, ...]:
+    """Whole pixels, one for each level that the layer reads."""
+    strides, sources = numbers(module.attribute("stride")).reshape(-1), module.get("f", -1)
+    levels = len(sources) if isinstance(sources, (list, tuple)) else 1
+    if len(strides) != levels or not all(stride >= 1 and stride == int(stride) for stride in strides):
+        raise ModelError(
+            f"{module.class_path} reads {levels} levels but has the strides {strides[:8].tolist()}; expected a whole number "
+            "of pixels for each; the file may be damaged"
+        )
+    return tuple(int(stride) for stride in strides)
 
 
 def _keypoint_shape(module: Record) -> tuple[int, int] | None:
@@ -99,7 +111,7 @@ def _anchors(module: Record, strides: Sequence[float]) -> Array:
     stored = module.get("anchor_grid")
     in_pixels = isinstance(stored, TensorData) and stored.size > 0
     values = numbers(stored if in_pixels else module.attribute("anchors"))
-    if not strides or values.size == 0 or values.size % (2 * len(strides)):
+    if values.size == 0 or values.size % (2 * len(strides)):
         raise ModelError(
             f"{module.class_path} has {values.size} anchor values for {len(strides)} strides; the file may be damaged"
         )

@@ -6,11 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from running import assert_interpreters_agree, run_network, run_onnx
-from shared import GOLDEN, WEIGHTS, golden_cases, needs_coco, needs_golden, needs_weights
+from running import assert_interpreters_agree, convert_and_run, run_network, run_onnx
+from shared import GOLDEN, WEIGHTS, golden_cases, needs_golden, needs_weights
 
+from trtzoo import EndToEnd
 from trtzoo.converters import yolov5
 from trtzoo.converters.checkpoint import load_model_record
+from trtzoo.converters.heads import NmsSettings
 from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import ModelError
@@ -157,7 +159,6 @@ def test_default_size_is_the_familys_own():
 
 
 @needs_weights
-@needs_coco
 def test_real_weights_find_what_is_in_the_picture():
     import cv2
 
@@ -181,3 +182,20 @@ def test_real_weights_find_what_is_in_the_picture():
     dog = heads["boxes"][0, heads["scores"][0, :, network.meta.names.index("dog")].argmax()]
     known = np.array([131, 221, 310, 541]) * scale + [0, top, 0, top]
     assert np.abs(dog - known).max() < 25
+
+
+@needs_golden
+@pytest.mark.parametrize("case", golden_cases("tipose_"), ids=lambda case: case.name)
+def test_end_to_end_keeps_the_rows_of_the_originals_nms(case, tmp_path):
+    expected = np.load(case / "expected.npz")
+    images = expected["images"]
+    settings = EndToEnd(NmsSettings(conf_thres=0.25, iou_thres=0.45, topk_all=100))
+    rows = convert_and_run(case / "model.pt", tmp_path / "m.onnx", images, settings, img_size=images.shape[2:])
+    for image in range(len(images)):
+        wanted = expected[f"nms_{image}"]
+        count = int(rows["num_dets"][image, 0])
+        assert count == len(wanted)
+        got = [rows[name][image, :count].reshape(count, -1) for name in ("det_boxes", "det_scores", "det_kpts")]
+        for actual, original in zip(got, (wanted[:, :4], wanted[:, 4:5], wanted[:, 6:]), strict=True):
+            limit = 1e-4 * np.abs(original).max() + noise_of(case)
+            np.testing.assert_allclose(actual, original, rtol=0, atol=limit)

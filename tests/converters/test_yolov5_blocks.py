@@ -187,7 +187,7 @@ def test_names_may_be_a_dict_or_come_from_a_file(tmp_path):
     assert convert(tmp_path / "model.pt", options).meta.names == ("apple", "pear")
 
 
-@pytest.mark.parametrize(("trained", "expected"), [([640, 832], 832), (1000, 1024), (1280, 1280)])
+@pytest.mark.parametrize(("trained", "expected"), [([640, 832], 832), (1000, 1024), (1280, 1280), (10**9, 640)])
 def test_a_p6_model_takes_the_size_it_was_trained_at(trained, expected, tmp_path):
     y5.save(model_of(HEADS["four levels, P6"]()), tmp_path / "model.pt", opt={"img_size": trained})
     assert convert(tmp_path / "model.pt", ReadOptions()).meta.imgsz == (expected, expected)
@@ -220,9 +220,21 @@ def test_an_unknown_head_is_named_with_what_to_do(tmp_path):
         convert(tmp_path / "model.pt")
 
 
-def test_a_head_that_contradicts_itself_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"nc": 3}, "says 7 values an anchor, but has 3 classes"),
+        ({"stride": torch.tensor([8.0, 16.0])}, r"reads 3 levels but has the strides \[8\.0, 16\.0\]"),
+        ({"stride": torch.tensor([8.0, 0.0, 32.0])}, "expected a whole number of pixels"),
+        ({"stride": "wide"}, "expected numbers"),
+        ({"anchors": torch.zeros(5)}, "has 5 anchor values for 3 strides"),
+    ],
+    ids=["classes", "a stride too few", "no stride", "strides that are no numbers", "anchors"],
+)
+def test_a_head_that_contradicts_itself_is_refused(change, message, tmp_path):
     model = model_of(HEADS["three levels"]())
-    model.model[-1].nc = 3
+    for name, value in change.items():
+        setattr(model.model[-1], name, value)
     y5.save(model, tmp_path / "model.pt")
-    with pytest.raises(ModelError, match="says 7 values an anchor, but has 3 classes"):
+    with pytest.raises(ModelError, match=message):
         convert(tmp_path / "model.pt")
