@@ -14,18 +14,15 @@ from typing import Any
 from ...errors import ModelError, UnsupportedError
 from ...files import sha256_of
 from ..checkpoint import Record
-from ..checkpoint_facts import class_names, input_channels, layer_rows, level_strides, trained_size
-from ..heads import ModelMeta, Preprocess
-from ..image_size import check_size, round_up
+from ..checkpoint_facts import class_names, input_channels, layer_rows, level_strides
+from ..heads import ModelMeta
 from ..modules import Walker, run_layers, unknown_class
 from ..network import Forward, Network
 from ..ops import Ops, Tensor
 from ..options import ReadOptions
 from .blocks import BLOCKS
 from .heads import BRANCHES, HEADS, OTHER_HEADS, Decode, Head, branches, keypoint_shape
-
-DETECTION_SIZE, CLASSIFICATION_SIZE = 640, 224
-"""Input sizes where the checkpoint does not tell the one of its training."""
+from .preprocessing import Normalisation, input_size, normalisation_of, preprocess_of
 
 
 def matches(model: Record) -> bool:
@@ -51,7 +48,7 @@ def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: Read
         raise ModelError(f"{path}: its model has no layers; the checkpoint is damaged")
     task, decode = _kind(layers[-1])
     head, choice = _head(layers[-1], model, task, options.head)
-    size, notes = _input_size(model, checkpoint, options, head)
+    size, notes = input_size(model, checkpoint, options, head.strides)
     channels = input_channels(layers)
     meta = ModelMeta(
         family="ultralytics",
@@ -64,11 +61,12 @@ def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: Read
         nms_free=head.branch != "",
         multi_label=head.branch != "",
         head=choice,
-        preprocess=_preprocess(task, size, channels),
+        preprocess=preprocess_of(task, size, channels),
         source=path.name,
         source_sha256=sha256_of(path),
     )
-    return Network(meta, _forward(layers, head, decode), notes, layer_rows(layers))
+    normalisation = normalisation_of(model, channels) if task == "classify" else None
+    return Network(meta, _forward(layers, head, decode, normalisation), notes, layer_rows(layers))
 
 
 def _kind(module: Record) -> tuple[str, Decode]:
@@ -95,32 +93,13 @@ def _head(module: Record, model: Record, task: str, wanted: str | None) -> tuple
     return Head(module, strides, BRANCHES[taken]), taken if len(present) > 1 else None
 
 
-def _input_size(
-    model: Record, checkpoint: Mapping[str, Any], options: ReadOptions, head: Head
-) -> tuple[tuple[int, int], tuple[str, ...]]:
-    """Height and width: the user's, else the square of the training, and what to say where that was rounded up."""
-    stride = max(head.strides, default=1)
-    if options.img_size:
-        return check_size(options.img_size, stride), ()
-    trained = trained_size(model, checkpoint) or (DETECTION_SIZE if head.strides else CLASSIFICATION_SIZE)
-    side = round_up(trained, stride)
-    note = f"trained at {trained}, which is no multiple of the largest stride {stride}: converted for {side}x{side}"
-    return (side, side), () if side == trained else (note,)
-
-
-def _preprocess(task: str, size: tuple[int, int], channels: int) -> Preprocess:
-    """Letterbox; a classifier's square input is cropped from the middle, any other is filled by stretching."""
-    resize = "letterbox" if task != "classify" else "crop" if size[0] == size[1] else "stretch"
-    return Preprocess(resize=resize, colour="gray" if channels == 1 else "rgb")
-
-
-def _forward(layers: Sequence[Record], head: Head, decode: Decode) -> Forward:
+def _forward(layers: Sequence[Record], head: Head, decode: Decode, normalisation: Normalisation | None) -> Forward:
     """The forward pass: all layers but the last, then the decoded head."""
     name = f"model.{len(layers) - 1}"
 
     def forward(ops: Ops, images: Tensor) -> Mapping[str, Tensor]:
         walker = Walker(ops, BLOCKS)
-        xs = run_layers(walker, layers, images)
+        xs = run_layers(walker, layers, normalisation.apply(ops, images) if normalisation else images)
         with ops.scope(name):
             return decode(replace(walker, path=(name,), scoped=1), head, xs)
 

@@ -13,7 +13,7 @@ from running import assert_interpreters_agree, largest_error, run_network
 from shared import GOLDEN, WEIGHTS, golden_cases, needs_golden, needs_weights
 
 from trtzoo.converters import ultralytics
-from trtzoo.converters.checkpoint import load_model_record
+from trtzoo.converters.checkpoint import Record, load_model_record
 from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import ModelError, UnsupportedError
@@ -199,6 +199,22 @@ def test_checkpoint_of_an_earlier_version():
 def _with_images(name):
     network, expected = read_case(GOLDEN / name)
     return network, expected["images"]
+
+
+@needs_golden
+def test_classifier_normalises_as_its_checkpoint_says():
+    """(x - mean) / std is in the graph where the transforms of the checkpoint have it, and only there."""
+    expected = run_network(*_with_images("ul_v8_cls"))
+    record, _ = load_model_record(GOLDEN / "ul_v8_cls/model.pt")
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)
+    step = Record("torchvision.transforms.transforms.Normalize", attributes={"mean": mean, "std": std})
+    record.attributes["transforms"] = Record("Compose", attributes={"transforms": [Record("ToTensor"), step]})
+    network = read(GOLDEN / "ul_v8_cls/model.pt", record, img_size=(64, 64))
+    column = np.array([mean, std], np.float32).reshape(2, 1, 3, 1, 1)
+    assert_same(run_network(network, _with_images("ul_v8_cls")[1] * column[1] + column[0]), expected, 1e-5)
+    step.attributes["std"] = (0.2, 0.3)
+    with pytest.raises(ModelError, match=r"'std' .* does not fit 3 channels"):
+        read(GOLDEN / "ul_v8_cls/model.pt", record)
 
 
 @needs_golden
