@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+# An editable install is not compiled by pip, and where PYTHONDONTWRITEBYTECODE is set it never would be.
+COMPILE := $(BIN)/python -m compileall -q -x '/\.' .
 
 .PHONY: demo test lint types check clean
 
@@ -30,12 +32,14 @@ $(VENV)/bin/python:
 
 $(VENV)/base.stamp: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(PIP) install -e '.[rtx]'
+	$(COMPILE)
 	touch $@
 
 # Ultralytics' own requirements would bring a CUDA build of torch; what it needs of them is in the dev extra.
 $(VENV)/dev.stamp: setup.cfg pyproject.toml tests/requirements.txt | $(VENV)/bin/python
 	$(PIP) install -e '.[rtx,dev]'
 	$(PIP) install --no-deps -r tests/requirements.txt
+	$(COMPILE)
 	touch $@ $(VENV)/base.stamp
 
 clean:

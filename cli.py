@@ -25,6 +25,7 @@ Command = Callable[[argparse.Namespace], None]
 LAYOUTS = ("separate", "flat", "deepstream", "ultralytics")
 ROUTES = ("auto", "plain", "efficient", "efficient-idx", "onnx", "none")
 FAMILIES = ("darknet", "yolov5", "yolov5-pose", "ultralytics", "onnx")
+"""Families that are recognised; `convert --family torch` takes a module that the user names instead of a file."""
 
 DESCRIPTION = "YOLO weights of any family become end-to-end ONNX and TensorRT engines, without PyTorch."
 EXAMPLES = {
@@ -41,6 +42,7 @@ EXAMPLES = {
   trtzoo convert yolov8n.pt --end2end --layout deepstream --target deepstream:7.1
   trtzoo convert yolov8n.pt --end2end --half --half-pictures pictures/ --uint8-input
   trtzoo convert exported-elsewhere.onnx --end2end --simplify -o mine.onnx
+  trtzoo convert --family torch --model package.module:factory --weights w.pt --input 1x3x352x416
   trtzoo convert yolov8n-end2end.onnx --conf-thres 0.4 -o stricter.onnx
 """,
     "build": """
@@ -113,15 +115,22 @@ def _parser(
 
 def _command(commands: Any, name: str, run: Command, text: str) -> argparse.ArgumentParser:
     parser = _parser(lambda **settings: commands.add_parser(name, **settings), name, help=text, description=text)
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, usage_error=parser.error)
     return parser
 
 
 def _add_convert(commands: Any) -> None:
     parser = _command(commands, "convert", _convert, "turn weights into ONNX")
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a DarkNet .cfg, a PyTorch .pt or an .onnx")
+    parser.add_argument(
+        "model", type=Path, nargs="?", metavar="MODEL", help="a DarkNet .cfg, a PyTorch .pt or an .onnx"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="OUT.onnx", help="file to write (default: ./STEM.onnx)")
-    _add_reading(parser)
+    _add_reading(parser, (*FAMILIES, "torch"))
+    module = parser.add_argument_group("any PyTorch module (--family torch; runs the code that you name)")
+    module.add_argument(
+        "--model", dest="spec", metavar="PACKAGE.MODULE:FACTORY", help="a function that makes the module"
+    )
+    module.add_argument("--input", metavar="1x3x352x416", help="shape of its input")
     parser.add_argument("--batch-size", type=_positive, default=1, metavar="N", help="fixed batch size (default: 1)")
     parser.add_argument("--dynamic", action="store_true", help="leave the batch size free")
     parser.add_argument("--opset", type=int, default=17, metavar="N", help="ONNX opset, 14 to 20 (default: 17)")
@@ -256,7 +265,7 @@ def _add_inspect(commands: Any) -> None:
     _add_reading(parser)
 
 
-def _add_reading(parser: argparse.ArgumentParser) -> None:
+def _add_reading(parser: argparse.ArgumentParser, families: Sequence[str] = FAMILIES) -> None:
     group = parser.add_argument_group("reading the model")
     group.add_argument(
         "--weights", type=Path, metavar="FILE", help="DarkNet weights (default: STEM.weights beside the cfg)"
@@ -274,7 +283,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--head", choices=("one2one", "one2many"), help="head of a model that has both (default: one2one)"
     )
-    group.add_argument("--family", choices=FAMILIES, help="family, where it is not recognised")
+    group.add_argument("--family", choices=families, help="family, where it is not recognised")
 
 
 def _add_thresholds(group: Any, conf: str, iou: str, topk: str) -> None:
@@ -305,6 +314,11 @@ def _convert(options: argparse.Namespace) -> None:
     from . import console
     from .pipeline import convert
 
+    if options.family == "torch":
+        _convert_module(options)
+        return
+    _require(options, options.model is not None, "MODEL is missing: the .cfg, .pt or .onnx to convert")
+    _require(options, not (options.spec or options.input), "--model and --input go with --family torch")
     output = options.output or Path(f"{options.model.stem}.onnx")
     done = convert(options.model, output, _convert_settings(options))
     for note in done.notes:
@@ -313,12 +327,46 @@ def _convert(options: argparse.Namespace) -> None:
     print(f"{done.path}: {done.meta.family} {done.meta.task}, {done.nodes} nodes, {size:.1f} MiB, {done.seconds:.2f} s")
 
 
+def _convert_module(options: argparse.Namespace) -> None:
+    from . import console
+    from .converters.torch_module import export_module
+
+    _require(
+        options,
+        bool(options.spec and options.input),
+        "--family torch needs --model package.module:factory and --input 1x3x352x416",
+    )
+    _require(
+        options,
+        not options.end2end,
+        "--end2end needs a known family: convert the ONNX that --family torch writes in a second step",
+    )
+    output = options.output or Path(f"{options.spec.rpartition(':')[2]}.onnx")
+    done = export_module(
+        options.spec, options.weights, _shape(options.input), options.opset, output,
+        dynamic=options.dynamic, simplify=options.simplify,
+    )  # fmt: skip
+    for note in done.notes:
+        console.say(f"note: {note}")
+    outputs = ", ".join(f"{name} {list(shape)}" for name, shape in done.outputs.items())
+    print(f"{done.path}: {done.nodes} nodes, {outputs}; within {done.difference:.1e} of the module")
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    from .errors import InputError
+
+    parts = text.lower().split("x")
+    if not all(part.isdigit() and int(part) for part in parts):
+        raise InputError(f"--input {text}: give the shape as 1x3x352x416")
+    return tuple(int(part) for part in parts)
+
+
 def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
     from .converters.heads import NmsSettings
     from .pipeline import ConvertSettings, EndToEnd, Half, Uint8Input
 
     if options.half_io or options.half_pictures:
-        _require(options.half, "--half-io and --half-pictures go with --half")
+        _require(options, options.half, "--half-io and --half-pictures go with --half; add it, or leave them out")
     nms = _changed(NmsSettings(route=options.nms, candidates=_candidates(options)), options)
     wanted = EndToEnd(nms, options.target, options.multi_label, options.runtime_thresholds)
     return ConvertSettings(
@@ -350,11 +398,10 @@ def _changed(settings: NmsSettings, options: argparse.Namespace) -> NmsSettings:
     return replace(settings, **changes, class_agnostic=options.class_agnostic or settings.class_agnostic)
 
 
-def _require(condition: bool, message: str) -> None:
-    from .errors import InputError
-
+def _require(options: argparse.Namespace, condition: object, message: str) -> None:
+    """Wrong usage, exit code 2, where flags do not go together."""
     if not condition:
-        raise InputError(f"{message}; add it, or leave them out")
+        options.usage_error(message)
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -383,7 +430,11 @@ def _print_trtexec(options: argparse.Namespace, output: Path) -> None:
 
     version = parse_target(options.target).tensorrt
     if version is None:
-        _require(False, f"--print-trtexec is for TensorRT, not {options.target}")
+        _require(
+            options,
+            False,
+            f"--print-trtexec is for TensorRT, not {options.target}; name a version, such as --target tensorrt:8.6",
+        )
         return
     settings = _build_settings(options, "tensorrt")
     print(trtexec_line(options.model, output, version, settings, model_meta(options.model)))

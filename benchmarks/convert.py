@@ -9,6 +9,7 @@ median of the runs; memory is the process's peak resident set (ru_maxrss), which
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import struct
@@ -54,19 +55,22 @@ print(time.perf_counter() - start, usage.ru_maxrss / 1024, os.waitstatus_to_exit
 
 
 def measure(command: Sequence[str | Path], runs: int, env: Mapping[str, str] | None = None) -> Measurement:
-    """Run a command several times, one after the other.
+    """Run a command several times, one after the other, after once for the caches of files and of compiled Python.
 
     Raises:
         SystemExit: it failed.
     """
     launch = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *map(str, command)]
+    env = {key: value for key, value in (env or os.environ).items() if key != "PYTHONDONTWRITEBYTECODE"}
     seconds, peaks = [], []
-    for _ in range(runs):
-        wall, peak, code = subprocess.run(launch, check=True, capture_output=True, text=True, env=env).stdout.split()
+    for number in range(runs + 1):
+        done = subprocess.run(launch, check=True, capture_output=True, text=True, env=env)
+        wall, peak, code = done.stdout.split()
         if code != "0":
             raise SystemExit(f"{' '.join(map(str, command))} failed with exit code {code}")
-        seconds.append(float(wall))
-        peaks.append(float(peak))
+        if number:
+            seconds.append(float(wall))
+            peaks.append(float(peak))
     return Measurement(statistics.median(seconds), max(peaks))
 
 
