@@ -19,7 +19,7 @@ Operand = Any
 """A tensor or a numpy array, which becomes a constant."""
 
 _COMPARISONS = ("Less", "Greater", "GreaterOrEqual", "LessOrEqual", "Equal")
-_AXES_BY_INPUT = {"ReduceSum": 13, "ReduceMax": 18}
+_AXES_BY_INPUT = {"ReduceSum": 13, "ReduceMax": 18, "ReduceMin": 18}
 """From which opset a reduction takes its axes as an input instead of an attribute."""
 
 
@@ -106,7 +106,7 @@ class Emitter:
         return self.emit("Where", [condition, a, b], shape, dtype, name)
 
     def reduce(self, op: str, x: Tensor, axis: int, keep: bool = True, name: str | None = None) -> Tensor:
-        """ReduceMax or ReduceSum over one axis, which stays with length 1 if `keep`."""
+        """ReduceMax, ReduceMin or ReduceSum over one axis, which stays with length 1 if `keep`."""
         shape = [*x.shape[:axis], *([1] if keep else []), *x.shape[axis + 1 :]]
         if self.graph.opset >= _AXES_BY_INPUT[op]:
             return self.emit(op, [x, np.array([axis], np.int64)], shape, x.dtype, name, keepdims=int(keep))

@@ -24,11 +24,11 @@ from ..converters.heads import ModelMeta
 from ..errors import UnsupportedError
 from ..onnx_graph import BATCH, skeleton
 from .emitter import Emitter, Tensor
-from .nms.candidates import Candidates, best_candidates
+from .nms.candidates import Survivors, best_candidates
 from .nms.choose import DENSE_BELOW
 from .nms.heads import Heads
 from .nms.overlap import box_features, box_iou
-from .nms.plain import Problem, greedy, readable_in_loop, with_class
+from .nms.plain import Problem, chosen, greedy, readable_in_loop
 from .thresholds import PLUGIN_CONF, PLUGIN_IOU
 
 MOST_PAIRS = 5000
@@ -180,7 +180,7 @@ def _corners(emit: Emitter, boxes: Tensor, centred: bool) -> Tensor:
     return emit.concat([emit.binary("Min", first, second), emit.binary("Max", first, second)], 2, "corners")
 
 
-def _survivors(emit: Emitter, plugin: Plugin) -> tuple[Candidates, Tensor]:
+def _survivors(emit: Emitter, plugin: Plugin) -> tuple[Survivors, Tensor]:
     """The kept pairs in order [B, K], and bool [B, K], 1 where there is one; logits stay logits."""
     scores = _thresholded(emit, plugin)
     heads = Heads(plugin.boxes, scores)
@@ -194,10 +194,9 @@ def _survivors(emit: Emitter, plugin: Plugin) -> tuple[Candidates, Tensor]:
     def suppresses(inner: Emitter, rows: list[Tensor], others: list[Tensor]) -> Tensor:
         return inner.binary("GreaterOrEqual", box_iou(inner, rows, others), threshold, "suppresses")
 
-    features = with_class(emit, features, pairs.classes) if by_class else features
-    ranks, used = greedy(emit, Problem(features, valid, suppresses, by_class, min(plugin.rows, int(valid.shape[1]))))
-    kept = Candidates(*(emit.gather_elements(x, ranks) for x in (pairs.scores, pairs.anchors, pairs.classes)))
-    return kept, used
+    rows = min(plugin.rows, int(valid.shape[1]))
+    ranks, used = greedy(emit, Problem(features, pairs.classes if by_class else None, valid, suppresses, rows))
+    return chosen(emit, pairs, ranks, used), used
 
 
 def _thresholded(emit: Emitter, plugin: Plugin) -> Tensor:

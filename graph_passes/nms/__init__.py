@@ -13,21 +13,18 @@ from ..emitter import Emitter, Tensor
 from ..layouts import check_layout, dress_rows
 from ..target import Target
 from ..thresholds import check_thresholds
+from . import efficient, efficient_idx, no_suppression, onnx_operator, plain
 from .assembly import assemble
-from .candidates import Candidates
+from .candidates import Survivors
 from .choose import resolve
-from .efficient import efficient
-from .efficient_idx import efficient_idx
 from .heads import Heads, find_heads
-from .no_suppression import no_suppression
-from .onnx_operator import onnx_operator
-from .plain import plain
 
 MOST = 3840
 """The longest TopK of TensorRT, so the limit of M and K."""
 
-SURVIVORS: Mapping[str, Callable[[Emitter, Heads, NmsSettings], Candidates]] = {
-    "plain": plain, "efficient-idx": efficient_idx, "onnx": onnx_operator, "none": no_suppression,
+SURVIVORS: Mapping[str, Callable[[Emitter, Heads, NmsSettings], Survivors]] = {
+    "plain": plain.survivors, "efficient-idx": efficient_idx.survivors, "onnx": onnx_operator.survivors,
+    "none": no_suppression.survivors,
 }  # fmt: skip
 """The routes that only say which candidates survive."""
 
@@ -65,9 +62,9 @@ def add_nms(
 def _rows(emit: Emitter, heads: Heads, meta: ModelMeta, settings: NmsSettings, target: Target) -> dict[str, Tensor]:
     """The end-to-end outputs by name."""
     if settings.route == "efficient":
-        return efficient(emit, heads, settings, target)
-    survivors = SURVIVORS[settings.route](emit, heads, settings)
-    return assemble(emit, heads, survivors, settings.topk_all, meta.imgsz)
+        return efficient.rows(emit, heads, settings, target)
+    left = SURVIVORS[settings.route](emit, heads, settings)
+    return assemble(emit, heads, left, settings.topk_all, meta.imgsz)
 
 
 def _check_settings(settings: NmsSettings) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..emitter import Emitter, Tensor
-from .candidates import Candidates
+from .candidates import Survivors
 from .heads import Heads
 from .masks import instance_masks
 
@@ -33,7 +33,7 @@ class Rows:
 
 
 def assemble(
-    emit: Emitter, heads: Heads, survivors: Candidates, count: int, imgsz: tuple[int, int]
+    emit: Emitter, heads: Heads, survivors: Survivors, count: int, imgsz: tuple[int, int]
 ) -> dict[str, Tensor]:
     """The end-to-end outputs by name, and for a segment model also `det_coeffs` [B, K, M] and `protos`.
 
@@ -62,15 +62,23 @@ def assemble(
     return outputs
 
 
-def best_rows(emit: Emitter, survivors: Candidates, count: int) -> Rows:
+def best_rows(emit: Emitter, survivors: Survivors, count: int) -> Rows:
     """The `count` best survivors; where there are fewer, unused rows."""
+    best = survivors
+    if not (survivors.in_order and survivors.scores.shape[1] == count):
+        best = _sorted(emit, survivors, count)
+    used = emit.binary("Greater", best.scores, np.array(0, np.float32), "used")
+    return Rows(best.anchors, used, best.scores, emit.where(used, best.classes, np.array(0, np.int64)))
+
+
+def _sorted(emit: Emitter, survivors: Survivors, count: int) -> Survivors:
+    """The `count` best, filled up with scores of 0."""
     available = int(survivors.scores.shape[1])
     scores, position = emit.topk(emit.pad_end(survivors.scores, 1, count - available), count, name="rows")
     if available < count:
         position = emit.binary("Min", position, np.array(available - 1, np.int64))
-    used = emit.binary("Greater", scores, np.array(0, np.float32), "used")
     anchors, classes = (emit.gather_elements(x, position) for x in (survivors.anchors, survivors.classes))
-    return Rows(anchors, used, scores, emit.where(used, classes, np.array(0, np.int64)))
+    return Survivors(scores, anchors, classes, in_order=True)
 
 
 def take(emit: Emitter, values: Tensor, rows: Rows, name: str) -> Tensor:

@@ -33,6 +33,17 @@ class Candidates:
     classes: Tensor
 
 
+@dataclass(frozen=True)
+class Survivors(Candidates):
+    """The candidates after suppression: those that are gone have a score of 0.
+
+    Attributes:
+        in_order: those that are left come first, in descending order of score.
+    """
+
+    in_order: bool = False
+
+
 def best_candidates(emit: Emitter, heads: Heads, count: int, multi_label: bool) -> Candidates:
     """The `count` best pairs, whatever their score; equal scores by lower anchor, then lower class."""
     if multi_label and heads.classes > 1:

@@ -23,7 +23,7 @@ AGNOSTIC_SINCE = (8, 6)
 """TensorRT that brought the attribute `class_agnostic`; older ones refuse it."""
 
 
-def efficient(emit: Emitter, heads: Heads, settings: NmsSettings, target: Target) -> dict[str, Tensor]:
+def rows(emit: Emitter, heads: Heads, settings: NmsSettings, target: Target) -> dict[str, Tensor]:
     """The end-to-end outputs of a detection model by name."""
     scores = heads.scores if settings.multi_label or heads.classes == 1 else _best_class_only(emit, heads)
     batch, count = heads.batch, settings.topk_all
@@ -36,8 +36,8 @@ def efficient(emit: Emitter, heads: Heads, settings: NmsSettings, target: Target
         attrs["class_agnostic"] = int(settings.class_agnostic)
     shapes = [[batch, 1], [batch, count, 4], [batch, count], [batch, count]]
     dtypes = [np.int32, np.float32, np.float32, np.int32]
-    _, *rows = emit.emit_many(PLUGIN, [heads.boxes, scores], shapes, dtypes, "efficient_nms", DOMAIN, **attrs)
-    return _without_junk(emit, rows, settings)
+    _, *written = emit.emit_many(PLUGIN, [heads.boxes, scores], shapes, dtypes, "efficient_nms", DOMAIN, **attrs)
+    return _without_junk(emit, written, settings)
 
 
 def _best_class_only(emit: Emitter, heads: Heads) -> Tensor:
@@ -47,8 +47,8 @@ def _best_class_only(emit: Emitter, heads: Heads) -> Tensor:
     return emit.where(mine, heads.scores, np.array(0, np.float32), "best_class_only")
 
 
-def _without_junk(emit: Emitter, rows: list[Tensor], settings: NmsSettings) -> dict[str, Tensor]:
-    boxes, scores, classes = rows
+def _without_junk(emit: Emitter, written: list[Tensor], settings: NmsSettings) -> dict[str, Tensor]:
+    boxes, scores, classes = written
     used = emit.binary("Greater", scores, conf_constant(emit, settings), "used")
     zero = np.array(0, np.float32)
     return {

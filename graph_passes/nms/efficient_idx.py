@@ -15,7 +15,7 @@ import numpy as np
 from ...converters.heads import NmsSettings
 from ..emitter import Emitter, Tensor
 from ..thresholds import conf_constant
-from .candidates import Candidates, best_candidates
+from .candidates import Candidates, Survivors, best_candidates
 from .class_columns import candidate_boxes, class_columns
 from .heads import Heads
 
@@ -24,7 +24,7 @@ DOMAIN = "TRT"
 """ONNX wants a domain of its own for operators that are not ONNX's; TensorRT finds the plugin under any."""
 
 
-def efficient_idx(emit: Emitter, heads: Heads, settings: NmsSettings) -> Candidates:
+def survivors(emit: Emitter, heads: Heads, settings: NmsSettings) -> Survivors:
     """The candidates, scores 0 where they do not survive."""
     candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label)
     columns = class_columns(emit, candidates, 1 if settings.class_agnostic else heads.classes)
@@ -38,7 +38,7 @@ def efficient_idx(emit: Emitter, heads: Heads, settings: NmsSettings) -> Candida
     above = emit.binary("Greater", candidates.scores, conf_constant(emit, settings), "above")
     zero = np.array(0, np.float32)
     scores = emit.where(emit.binary("And", chosen, above), candidates.scores, zero, "survivors")
-    return Candidates(scores, candidates.anchors, candidates.classes)
+    return Survivors(scores, candidates.anchors, candidates.classes)
 
 
 def _marks(emit: Emitter, candidates: Candidates, selected: Tensor) -> Tensor:

@@ -7,13 +7,13 @@ import numpy as np
 from ...converters.heads import NmsSettings
 from ..emitter import Emitter
 from ..thresholds import conf_constant
-from .candidates import Candidates, best_candidates
+from .candidates import Survivors, best_candidates
 from .heads import Heads
 
 
-def no_suppression(emit: Emitter, heads: Heads, settings: NmsSettings) -> Candidates:
+def survivors(emit: Emitter, heads: Heads, settings: NmsSettings) -> Survivors:
     """The K best pairs of each image, scores 0 where they are not above the threshold."""
     best = best_candidates(emit, heads, settings.topk_all, settings.multi_label)
     valid = emit.binary("Greater", best.scores, conf_constant(emit, settings), "valid")
     scores = emit.where(valid, best.scores, np.array(0, np.float32), "survivors")
-    return Candidates(scores, best.anchors, best.classes)
+    return Survivors(scores, best.anchors, best.classes, in_order=True)

@@ -11,12 +11,12 @@ import numpy as np
 from ...converters.heads import NmsSettings
 from ..emitter import Emitter, Tensor
 from ..thresholds import threshold_constants
-from .candidates import Candidates, best_candidates
+from .candidates import Candidates, Survivors, best_candidates
 from .class_columns import candidate_boxes, class_columns
 from .heads import Heads
 
 
-def onnx_operator(emit: Emitter, heads: Heads, settings: NmsSettings) -> Candidates:
+def survivors(emit: Emitter, heads: Heads, settings: NmsSettings) -> Survivors:
     """The candidates, scores 0 where they do not survive."""
     thresholds = threshold_constants(emit, settings)
     candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label)
@@ -34,7 +34,7 @@ def onnx_operator(emit: Emitter, heads: Heads, settings: NmsSettings) -> Candida
         np.int64,
         "selected",
     )
-    return Candidates(_selected_scores(emit, candidates, selected), candidates.anchors, candidates.classes)
+    return Survivors(_selected_scores(emit, candidates, selected), candidates.anchors, candidates.classes)
 
 
 def _selected_scores(emit: Emitter, candidates: Candidates, selected: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ import numpy as np
 from ...converters.heads import NmsSettings
 from ..emitter import Emitter, Tensor
 from ..thresholds import threshold_constants
-from .candidates import Candidates, best_candidates
+from .candidates import Candidates, Survivors, best_candidates
 from .heads import Heads
 from .overlap import box_features, box_iou
 from .rotated import prob_iou, rotated_features
@@ -32,9 +32,8 @@ BLOCK = 128
 STEPS = 4
 """Steps towards the fixed point in a round; chains of suppressions are seldom longer."""
 
-
 Suppresses = Callable[[Emitter, list[Tensor], list[Tensor]], Tensor]
-"""Columns [B, n, 1] of some boxes' features, columns [B, 1, m] of others' -> bool [B, n, m]: too much overlap."""
+"""Feature columns [B, n, 1] of some boxes, feature columns [B, 1, m] of others -> bool [B, n, m]: too much overlap."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +41,17 @@ class Problem:
     """N boxes in descending order of score, and who suppresses whom.
 
     Attributes:
-        features: float32 [B, N, F] of each box; the last column is its class if `by_class`.
+        features: a float32 tensor [B, N, F] of what `suppresses` needs of each box.
+        classes: int64 [B, N] where only boxes of the same class suppress each other, else None.
         valid: float32 [B, N], 1 for a candidate, 0 for none; the candidates come first.
-        suppresses: whether two boxes overlap too much, by their features without the class.
-        by_class: whether only boxes of the same class suppress each other.
-        rows: so many survivors are wanted.
+        suppresses: whether two boxes overlap too much.
+        rows: so many survivors are wanted, at most N.
     """
 
     features: Tensor
+    classes: Tensor | None
     valid: Tensor
     suppresses: Suppresses
-    by_class: bool
     rows: int
 
     @property
@@ -73,27 +72,23 @@ class State:
     Attributes:
         start: int64 [B, 1], where the block begins.
         keep: float32 [B, block, 1], the estimate of who survives in it.
-        kept: float32 [B, K, F], features of the survivors so far.
-        ranks: int64 [B, K], their positions among the candidates.
+        kept: float32 [B, K, T], the table's rows of the survivors so far.
         used: float32 [B, K, 1], 1 for the entries in use; they come first.
     """
 
     start: Tensor
     keep: Tensor
     kept: Tensor
-    ranks: Tensor
     used: Tensor
 
 
-def plain(emit: Emitter, heads: Heads, settings: NmsSettings) -> Candidates:
-    """The first K survivors of each image, scores 0 where there are fewer."""
+def survivors(emit: Emitter, heads: Heads, settings: NmsSettings) -> Survivors:
+    """The first K survivors of each image, in order."""
     thresholds = threshold_constants(emit, settings)
     candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label)
     boxes = emit.gather_rows(heads.boxes, candidates.anchors, "candidate_boxes")
     features = rotated_features(emit, boxes) if heads.rotated else box_features(emit, boxes)
     by_class = heads.classes > 1 and not settings.class_agnostic
-    if by_class:
-        features = with_class(emit, features, candidates.classes)
     valid = emit.cast(emit.binary("Greater", candidates.scores, thresholds.conf), np.float32, "valid")
     iou_thres = readable_in_loop(emit, thresholds.iou, valid)
     overlap = prob_iou if heads.rotated else box_iou
@@ -102,11 +97,16 @@ def plain(emit: Emitter, heads: Heads, settings: NmsSettings) -> Candidates:
         return inner.binary("Greater", overlap(inner, rows, others), iou_thres, "suppresses")
 
     rows = min(settings.topk_all, int(valid.shape[1]))
-    ranks, used = greedy(emit, Problem(features, valid, suppresses, by_class, rows))
+    problem = Problem(features, candidates.classes if by_class else None, valid, suppresses, rows)
+    return chosen(emit, candidates, *greedy(emit, problem))
+
+
+def chosen(emit: Emitter, candidates: Candidates, ranks: Tensor, used: Tensor) -> Survivors:
+    """The candidates at `ranks` [B, K] with a score of 0 where not `used`, bool [B, K]."""
     scores, anchors, classes = (
         emit.gather_elements(x, ranks) for x in (candidates.scores, candidates.anchors, candidates.classes)
     )
-    return Candidates(emit.where(used, scores, np.array(0, np.float32), "survivors"), anchors, classes)
+    return Survivors(emit.where(used, scores, np.array(0, np.float32), "survivors"), anchors, classes, in_order=True)
 
 
 def readable_in_loop(emit: Emitter, constant: Tensor, batched: Tensor) -> Tensor:
@@ -115,94 +115,93 @@ def readable_in_loop(emit: Emitter, constant: Tensor, batched: Tensor) -> Tensor
     return emit.binary("Add", emit.unsqueeze(emit.binary("Sub", first, first), 2), constant, "threshold")
 
 
-def with_class(emit: Emitter, features: Tensor, classes: Tensor) -> Tensor:
-    """Features [B, N, F] with the class [B, N] as one more column; float32 is exact for any number of classes."""
-    return emit.concat([features, emit.unsqueeze(emit.cast(classes, np.float32), 2)], 2, "features_and_class")
-
-
 def greedy(emit: Emitter, problem: Problem) -> tuple[Tensor, Tensor]:
     """The first survivors in order: int64 [B, rows], their position among the N boxes, and bool [B, rows], in use."""
-    start = _initial(emit, problem)
+    table, valid = _table(emit, problem), emit.pad_end(problem.valid, 1, problem.block, "valid_and_none")
+    start = _initial(emit, problem, int(table.shape[2]))
     rounds = problem.count + -(-problem.count // problem.block)
 
     def body(inner: Emitter, values: list[Tensor]) -> list[Tensor]:
-        new = _round(inner, problem, State(*values[1:]))
-        return [_unfinished(inner, problem, new), new.start, new.keep, new.kept, new.ranks, new.used]
+        new = _round(inner, problem, table, State(*values[1:]))
+        return [_unfinished(inner, valid, new), new.start, new.keep, new.kept, new.used]
 
-    end = State(*emit.loop(rounds, [start.start, start.keep, start.kept, start.ranks, start.used], body, "greedy"))
-    return end.ranks, emit.binary("Greater", emit.squeeze(end.used, 2), np.array(0.5, np.float32), "survives")
+    end = State(*emit.loop(rounds, [start.start, start.keep, start.kept, start.used], body, "greedy"))
+    width = int(table.shape[2])
+    ranks = emit.cast(emit.squeeze(emit.slice(end.kept, 2, width - 1, width), 2), np.int64, "ranks")
+    return ranks, emit.binary("Greater", emit.squeeze(end.used, 2), np.array(0.5, np.float32), "survives")
 
 
-def _initial(emit: Emitter, problem: Problem) -> State:
+def _table(emit: Emitter, problem: Problem) -> Tensor:
+    """Float32 [B, N + block, T]: features, class where it matters, valid, position; a block of zeros at the end.
+
+    Positions and classes are exact in float32 up to 2^24. The zeros let the last block read past the end.
+    """
+    zero = emit.binary("Sub", problem.valid, problem.valid)
+    position = emit.binary("Add", zero, emit.arange(problem.count, np.float32), "position")
+    labels = [] if problem.classes is None else [emit.cast(problem.classes, np.float32)]
+    columns = [emit.unsqueeze(x, 2) for x in (*labels, problem.valid, position)]
+    return emit.pad_end(emit.concat([problem.features, *columns], 2), 1, problem.block, "table")
+
+
+def _initial(emit: Emitter, problem: Problem, width: int) -> State:
     """Nothing kept, the first block, all of it presumed to survive."""
     first = emit.slice(problem.valid, 1, 0, 1)
     zero = emit.binary("Sub", first, first, "zero")
-    start, cube = emit.cast(zero, np.int64, "start"), emit.unsqueeze(zero, 2)
+    cube = emit.unsqueeze(zero, 2)
 
-    def filled(value: float, length: int, width: int) -> Tensor:
-        return emit.binary("Add", cube, np.full((1, length, width), value, np.float32))
+    def filled(value: float, length: int, depth: int) -> Tensor:
+        return emit.binary("Add", cube, np.full((1, length, depth), value, np.float32))
 
-    kept = filled(0, problem.rows, problem.features.shape[2])
-    ranks = emit.binary("Add", start, np.zeros((1, problem.rows), np.int64))
-    return State(start, filled(1, problem.block, 1), kept, ranks, filled(0, problem.rows, 1))
+    kept, used = filled(0, problem.rows, width), filled(0, problem.rows, 1)
+    return State(emit.cast(zero, np.int64, "start"), filled(1, problem.block, 1), kept, used)
 
 
-def _round(emit: Emitter, problem: Problem, state: State) -> State:
+def _round(emit: Emitter, problem: Problem, table: Tensor, state: State) -> State:
     """Some steps on each image's block; where they have settled, its survivors are kept and the next block is up."""
-    position = emit.binary("Add", state.start, emit.arange(problem.block), "position")
-    ranks = emit.binary("Min", position, np.array(problem.count - 1, np.int64), "ranks")
-    features = emit.concat([state.kept, emit.gather_rows(problem.features, ranks)], 1, "kept_and_block")
-    alive = emit.unsqueeze(_valid_at(emit, problem, position), 2, "alive")
-    hit_by = _suppression(emit, problem, features)
+    block = emit.gather_rows(table, emit.binary("Add", state.start, emit.arange(problem.block)), "block")
+    rows, both = emit.columns(block), emit.concat([state.kept, block], 1, "kept_and_block")
+    hit_by = _suppression(emit, problem, rows, emit.columns(emit.transpose(both, [0, 2, 1]), axis=1))
     keep = before = state.keep
     for _ in range(STEPS):
         hits = emit.matmul(hit_by, emit.concat([state.used, keep], 1), "hits")
-        before, keep = keep, emit.unary("Relu", emit.binary("Sub", alive, hits), "keep")
-    change = emit.reduce("ReduceMax", emit.unary("Abs", emit.binary("Sub", keep, before)), 1)
-    settled = emit.binary("Sub", np.array(1, np.float32), change, "settled")
-    flags = emit.concat([state.used, emit.binary("Mul", keep, settled)], 1)
-    kept, all_ranks, used = _first_flagged(emit, flags, features, emit.concat([state.ranks, ranks], 1), problem.rows)
-    advance = emit.binary("Mul", emit.cast(emit.squeeze(settled, 2), np.int64), np.array(problem.block, np.int64))
-    start = emit.binary("Add", state.start, advance, "start")
-    return State(start, emit.binary("Max", keep, settled, "estimate"), kept, all_ranks, used)
+        before, keep = keep, emit.unary("Relu", emit.binary("Sub", rows[-2], hits), "keep")
+    same = emit.cast(emit.binary("Equal", keep, before), np.float32)
+    settled = emit.reduce("ReduceMin", same, 1, name="settled")
+    flags = emit.concat([state.used, emit.binary("Mul", keep, settled)], 1, "flags")
+    kept, used = _first_flagged(emit, flags, both, problem.rows)
+    return State(_advanced(emit, problem, state, settled), emit.binary("Max", keep, settled, "estimate"), kept, used)
 
 
-def _suppression(emit: Emitter, problem: Problem, features: Tensor) -> Tensor:
+def _suppression(emit: Emitter, problem: Problem, rows: list[Tensor], others: list[Tensor]) -> Tensor:
     """Float32 [B, block, K + block]: 1 where a kept or earlier box (column) would suppress one of the block (row)."""
-    total = problem.rows + problem.block
-    rows = emit.columns(emit.slice(features, 1, problem.rows, total))
-    others = emit.columns(emit.transpose(features, [0, 2, 1]), axis=1)
-    width = len(rows) - problem.by_class
+    width = int(problem.features.shape[2])
     hit = problem.suppresses(emit, rows[:width], others[:width])
-    column = emit.unsqueeze(emit.arange(total, np.float32), 0)
-    row = emit.unsqueeze(emit.slice(emit.arange(total, np.float32), 0, problem.rows, total), 1)
-    hit = emit.binary("And", hit, emit.binary("Less", column, row, "earlier"))
-    if problem.by_class:
-        hit = emit.binary("And", hit, emit.binary("Equal", rows[-1], others[-1], "same_class"))
-    return emit.cast(hit, np.float32, "hit_by")
+    if problem.classes is not None:
+        hit = emit.binary("And", hit, emit.binary("Equal", rows[width], others[width], "same_class"))
+    order = emit.arange(problem.rows + problem.block, np.float32)
+    row = emit.unsqueeze(emit.slice(order, 0, problem.rows, problem.rows + problem.block), 1)
+    earlier = emit.cast(emit.binary("Less", emit.unsqueeze(order, 0), row), np.float32, "earlier")
+    return emit.where(hit, earlier, np.array(0, np.float32), "hit_by")
 
 
-def _first_flagged(
-    emit: Emitter, flags: Tensor, features: Tensor, ranks: Tensor, count: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The features, ranks and flags of the first `count` entries whose flag is 1; others fill up at the end."""
+def _first_flagged(emit: Emitter, flags: Tensor, table: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The rows of `table` [B, n, T] whose flag [B, n, 1] is 1, the first `count` of them, and flags [B, count, 1]."""
     total = int(flags.shape[1])
-    flat = emit.squeeze(flags, 2)
     order = emit.binary("Sub", np.array(total, np.float32), emit.arange(total, np.float32))
-    place = emit.topk(emit.binary("Mul", flat, order), count, name="first_flagged")[1]
-    used = emit.unsqueeze(emit.gather_elements(flat, place), 2, "used")
-    return emit.gather_rows(features, place, "kept"), emit.gather_elements(ranks, place, "kept_ranks"), used
+    height, place = emit.topk(emit.binary("Mul", emit.squeeze(flags, 2), order), count, name="first_flagged")
+    used = emit.unsqueeze(emit.binary("Min", height, np.array(1, np.float32)), 2, "used")
+    return emit.gather_rows(table, place, "kept"), used
 
 
-def _unfinished(emit: Emitter, problem: Problem, state: State) -> Tensor:
+def _advanced(emit: Emitter, problem: Problem, state: State, settled: Tensor) -> Tensor:
+    """Int64 [B, 1]: the next block's start where this one has settled, not past the end."""
+    step = emit.binary("Mul", emit.cast(emit.squeeze(settled, 2), np.int64), np.array(problem.block, np.int64))
+    return emit.binary("Min", emit.binary("Add", state.start, step), np.array(problem.count, np.int64), "next_start")
+
+
+def _unfinished(emit: Emitter, valid: Tensor, state: State) -> Tensor:
     """Whether some image has a free row and a candidate left: a boolean scalar."""
-    last = emit.squeeze(emit.slice(state.used, 1, problem.rows - 1, problem.rows), 2)
-    free = emit.binary("Sub", np.array(1, np.float32), last)
-    return emit.any(emit.binary("Mul", free, _valid_at(emit, problem, state.start)), "unfinished")
-
-
-def _valid_at(emit: Emitter, problem: Problem, position: Tensor) -> Tensor:
-    """Float32 [B, n]: 1 where there is a candidate above the threshold at `position` [B, n], 0 past the end."""
-    inside = emit.cast(emit.binary("Less", position, np.array(problem.count, np.int64)), np.float32)
-    ranks = emit.binary("Min", position, np.array(problem.count - 1, np.int64))
-    return emit.binary("Mul", emit.gather_elements(problem.valid, ranks), inside)
+    rows = int(state.used.shape[1])
+    last = emit.squeeze(emit.slice(state.used, 1, rows - 1, rows), 2)
+    more = emit.binary("Sub", emit.gather_elements(valid, state.start), last)
+    return emit.any(more, "unfinished")
