@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ _PLATE = (40, 40, 40)
 
 VISIBLE = 0.5
 """Keypoints with a lower visibility are not drawn."""
+
+FARTHEST = 1e6
+"""Coordinates are limited to this before they become whole numbers."""
 
 Colour = tuple[int, int, int]
 
@@ -58,8 +62,14 @@ def draw(picture: Array, found: Detections, names: Sequence[str]) -> Array:
         return canvas
     if found.masks is not None:
         _tint(canvas, found)
-    for row in reversed(range(len(found))):
-        _draw_object(canvas, found, row, names, pen)
+    # The best on top, and labels above everything.
+    rows = range(len(found) - 1, -1, -1)
+    outlines = {row: _outline(canvas, found, row) for row in rows}
+    for row in rows:
+        _draw_object(canvas, found, row, outlines[row], pen)
+    for row in rows:
+        text = f"{label_of(int(found.classes[row]), names)} {found.scores[row]:.2f}"
+        _label(canvas, text, outlines[row].min(axis=0), colour_of(int(found.classes[row])), pen)
     return canvas
 
 
@@ -69,30 +79,40 @@ def colour_of(number: int) -> Colour:
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def _draw_object(canvas: Array, found: Detections, row: int, names: Sequence[str], pen: _Pen) -> None:
+def label_of(number: int, names: Sequence[str]) -> str:
+    """A class's name in the letters that OpenCV can draw: without accents; its number where nothing is left."""
+    name = names[number] if number < len(names) else ""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return plain if plain.strip() else str(number)
+
+
+def _outline(canvas: Array, found: Detections, row: int) -> Array:
+    """The four corners int32 [4, 2] of an object's box; of an upright one in the picture, so that every edge is seen."""
+    if found.oriented:
+        return _whole(corners(found.boxes[row : row + 1])[0])
+    left, top, right, bottom = found.boxes[row]
+    outline = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    return np.clip(_whole(outline), 0, [canvas.shape[1] - 1, canvas.shape[0] - 1])
+
+
+def _draw_object(canvas: Array, found: Detections, row: int, outline: Array, pen: _Pen) -> None:
     import cv2
 
-    number = int(found.classes[row])
-    colour = colour_of(number)
-    box = found.boxes[row : row + 1]
-    outline = corners(box)[0] if found.oriented else _rectangle(box[0])
-    cv2.polylines(canvas, [np.rint(outline).astype(np.int32)], True, colour, pen.width, cv2.LINE_AA)
+    colour = colour_of(int(found.classes[row]))
+    cv2.polylines(canvas, [outline], True, colour, pen.width, cv2.LINE_AA)
     if found.keypoints is not None:
         _draw_keypoints(canvas, found.keypoints[row], pen)
-    name = names[number] if number < len(names) else str(number)
-    _label(canvas, f"{name} {found.scores[row]:.2f}", outline.min(axis=0), colour, pen)
 
 
-def _rectangle(box: Array) -> Array:
-    left, top, right, bottom = box
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+def _whole(points: Array) -> Array:
+    """Points as whole numbers; what is no number becomes 0."""
+    return np.rint(np.clip(np.nan_to_num(points), -FARTHEST, FARTHEST)).astype(np.int32)
 
 
 def _label(canvas: Array, text: str, corner: Array, colour: Colour, pen: _Pen) -> int:
     """Text on a filled strip above the corner, or below it where there is no room above; returns the strip's height."""
     import cv2
 
-    text = text.encode("ascii", "replace").decode()
     thick = max(1, round(pen.font * 1.6))
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, pen.font, thick)
     strip: int = height + base + 2 * pen.width
@@ -117,7 +137,7 @@ def _draw_keypoints(canvas: Array, points: Array, pen: _Pen) -> None:
     import cv2
 
     seen = points[:, 2] >= VISIBLE if points.shape[1] > 2 else np.any(points[:, :2] != 0, axis=1)
-    places = [tuple(map(int, np.rint(np.clip(point[:2], -1e6, 1e6)))) for point in points]
+    places = [(int(x), int(y)) for x, y in _whole(points[:, :2])]
     person = len(points) == COCO_POINTS
     if person:
         for (start, stop), colour in zip(COCO_LIMBS, _LIMB_COLOURS, strict=True):
@@ -131,7 +151,7 @@ def _draw_keypoints(canvas: Array, points: Array, pen: _Pen) -> None:
 
 def _draw_classes(canvas: Array, found: Detections, names: Sequence[str], pen: _Pen) -> None:
     """The best classes in the upper left corner, best first."""
-    lines = [f"{names[number] if number < len(names) else number} {score:.2f}" for number, score in found.top_classes()]
+    lines = [f"{label_of(number, names)} {score:.2f}" for number, score in found.top_classes()]
     strip = _label(canvas, "", np.zeros(2), _PLATE, pen)
     for row, line in enumerate(lines):
         # A corner one strip further down: the label stands above its corner.
