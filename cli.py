@@ -24,6 +24,7 @@ Command = Callable[[argparse.Namespace], None]
 # Spelled out here, since the modules that define them import ONNX and `--help` must not.
 LAYOUTS = ("separate", "flat", "deepstream", "ultralytics")
 ROUTES = ("auto", "plain", "efficient", "efficient-idx", "onnx", "none")
+BACKENDS = ("onnxruntime", "torch", "tensorrt", "tensorrt-rtx")
 FAMILIES = ("darknet", "yolov5", "yolov5-pose", "ultralytics", "onnx")
 """Families that are recognised; `convert --family torch` takes a module that the user names instead of a file."""
 
@@ -235,7 +236,7 @@ def _add_lower(commands: Any) -> None:
 
 def _add_detect(commands: Any) -> None:
     parser = _command(commands, "detect", _detect, "run a model on pictures, folders, patterns or videos")
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .cfg, .pt or .onnx")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .cfg, .pt, .onnx or .engine")
     parser.add_argument("source", metavar="SOURCE", help="a picture, a folder, a quoted pattern or a video")
     parser.add_argument(
         "-o",
@@ -245,11 +246,13 @@ def _add_detect(commands: Any) -> None:
         metavar="DIR",
         help="folder for annotated pictures and detections.json (default: ./detections)",
     )
+    parser.add_argument("--backend", choices=BACKENDS, help="what runs the model (default: what fits the file)")
     parser.add_argument(
-        "--backend", choices=("onnxruntime", "torch"), help="what runs the model (default: what fits the file)"
-    )
-    parser.add_argument(
-        "--device", type=_device, default="cpu", metavar="cpu|N", help="cpu, or the number of a GPU (default: cpu)"
+        "--device",
+        type=_device,
+        default="cpu",
+        metavar="cpu|N",
+        help="cpu, or the number of a GPU (default: cpu; an engine: 0)",
     )
     _add_reading(parser)
     _add_thresholds(
@@ -259,7 +262,7 @@ def _add_detect(commands: Any) -> None:
 
 def _add_inspect(commands: Any) -> None:
     parser = _command(commands, "inspect", _inspect, "say what a model file is")
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .cfg, .weights, .pt or .onnx")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .cfg, .weights, .pt, .onnx or .engine")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--layers", action="store_true", help="list the layers")
     _add_reading(parser)

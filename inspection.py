@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from .converters import read_network, recognise
 from .converters.heads import ModelMeta, from_properties, input_spec, raw_outputs
 from .converters.options import ReadOptions
 from .errors import TrtZooError
+from .files import sha256_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def inspect(path: Path, read: ReadOptions = ReadOptions()) -> Inspection:
 
 def _inspect_network(path: Path, kind: str, read: ReadOptions) -> Inspection:
     network = read_network(path, read)
-    meta = network.meta
+    digest = sha256_of(network.weights_file) if network.weights_file else network.meta.source_sha256
+    meta = replace(network.meta, source_sha256=digest)
     outputs = ", ".join(_tensor(spec.name, spec.dtype, spec.shape) for spec in raw_outputs(meta))
     facts = _meta_facts(meta) | {"input": _spec(meta), "raw heads": outputs, "layers": str(len(network.layers))}
     for number, note in enumerate(network.notes, start=1):

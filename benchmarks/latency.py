@@ -74,7 +74,9 @@ def main() -> None:
     options = parser.parse_args()
     if not has_ultralytics() or not WEIGHTS.is_dir():
         raise SystemExit("needs ultralytics and ../shared/weights: nothing to compare with")
-    table = Table("model", "nodes", "peer's nodes", "ms", "peer's ms", "ratio (95 %)", title="raw graphs, 640 x 640, batch 1")
+    table = Table(
+        "model", "nodes", "peer's nodes", "ms", "peer's ms", "ratio (95 %)", title="raw graphs, 640 x 640, batch 1"
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for model in MODELS:
@@ -84,7 +86,9 @@ def main() -> None:
             ratios = seconds[:, 0] / seconds[:, 1]
             low, high = interval(ratios)
             times = [f"{value * 1000:.1f}" for value in np.median(seconds, axis=0)]
-            table.add_row(model, str(nodes(ours)), str(nodes(theirs)), *times, f"{np.median(ratios):.3f} ({low:.3f}-{high:.3f})")
+            table.add_row(
+                model, str(nodes(ours)), str(nodes(theirs)), *times, f"{np.median(ratios):.3f} ({low:.3f}-{high:.3f})"
+            )
     Console(width=110).print(table)
 
 

@@ -35,7 +35,9 @@ def export(model: Path, folder: Path) -> Path:
         SystemExit: the framework failed.
     """
     copy = Path(shutil.copy(model, folder))
-    done = subprocess.run(export_command(copy), env=peer_environment(folder), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        export_command(copy), env=peer_environment(folder), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"yolo export {model} failed: {done.stderr.strip().splitlines()[-1:]}")
     return copy.with_suffix(".onnx")

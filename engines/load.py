@@ -9,7 +9,7 @@ from ..converters.options import ReadOptions
 from ..errors import InputError
 from .runtimes.base import Runtime
 
-BACKENDS = ("onnxruntime", "torch")
+BACKENDS = ("onnxruntime", "torch", "tensorrt", "tensorrt-rtx")
 
 
 def open_runtime(
@@ -18,9 +18,9 @@ def open_runtime(
     """Load a model to run it. A cfg or checkpoint is converted in memory first.
 
     Args:
-        path: a `.cfg`, `.pt` or `.onnx`.
+        path: a `.cfg`, `.pt`, `.onnx` or `.engine`.
         backend: one of `BACKENDS`; None takes what fits the file.
-        device: "cpu", or a GPU as "cuda:0".
+        device: "cpu", or a GPU as "cuda:0"; an engine runs on GPU 0 unless another is named.
         read: how a cfg or checkpoint is read.
 
     Raises:
@@ -28,6 +28,8 @@ def open_runtime(
         MissingDependencyError: the backend is not installed.
     """
     kind = recognise(path)
+    if kind == "engine" or backend in ("tensorrt", "tensorrt-rtx"):
+        return _open_engine(path, kind, backend, device)
     if backend == "torch":
         return _open_torch(path, kind, device, read)
     from .runtimes.onnxruntime import OnnxRuntime
@@ -35,6 +37,20 @@ def open_runtime(
     if kind == "onnx":
         return OnnxRuntime(path, device)
     return OnnxRuntime(_converted(path, read), device, where=str(path))
+
+
+def _open_engine(path: Path, kind: str, backend: str | None, device: str) -> Runtime:
+    from .engine_file import identify
+    from .runtimes.tensorrt import TensorRTRuntime
+
+    if kind != "engine":
+        raise InputError(f"{path} is no engine; build one with `trtzoo build`, or use --backend onnxruntime")
+    target = identify(path).target
+    if backend not in (None, target):
+        raise InputError(
+            f"{path} is an engine of {target}, which --backend {backend} does not run; leave --backend out"
+        )
+    return TensorRTRuntime(path, int(device.partition(":")[2] or 0))
 
 
 def _open_torch(path: Path, kind: str, device: str, read: ReadOptions) -> Runtime:

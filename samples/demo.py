@@ -1,4 +1,4 @@
-"""The demo: the sample detector becomes ONNX with and without NMS in the graph, and both find shapes in the sample pictures.
+"""The demo: the sample detector becomes ONNX with and without NMS, both find shapes in pictures, and an engine is built.
 
     make demo        or        python samples/demo.py [FOLDER]
 
@@ -12,8 +12,11 @@ from pathlib import Path
 
 from trtzoo import ConvertSettings, EndToEnd, Predictor, convert, open_runtime
 from trtzoo.console import table
+from trtzoo.engines.builder import BuildSettings, build
 from trtzoo.engines.detect import detect
 from trtzoo.engines.sources import find_sources
+from trtzoo.errors import MissingDependencyError
+from trtzoo.pipeline import Half
 
 SAMPLES = Path(__file__).resolve().parent
 
@@ -27,6 +30,7 @@ def main(folder: Path) -> None:
     }
     rows = [run(folder, name, settings) for name, settings in variants.items()]
     table("trtzoo demo", ["model", "outputs", "detections", "convert s", "ms a picture"], rows)
+    build_engine(folder)
     print(f"annotated pictures: {folder / 'shapes-end2end'}")
 
 
@@ -39,6 +43,21 @@ def run(folder: Path, name: str, settings: ConvertSettings) -> list[str]:
     outputs = "detections" if done.meta.end2end else "boxes, scores"
     speed = 1000 * summary.seconds / summary.pictures
     return [name, outputs, f"{summary.objects} in {summary.pictures} pictures", f"{done.seconds:.2f}", f"{speed:.1f}"]
+
+
+def build_engine(folder: Path) -> None:
+    """Build a TensorRT-RTX engine in FP16, which takes no GPU."""
+    source, engine = folder / "shapes-half.onnx", folder / "shapes.engine"
+    convert(SAMPLES / "shapes.cfg", source, ConvertSettings(end2end=EndToEnd(target="tensorrt-rtx"), half=Half()))
+    try:
+        manifest = build(source, engine, BuildSettings("tensorrt-rtx", compute_capabilities=("8.9",)), force=True)
+    except MissingDependencyError as error:
+        print(f"no engine was built: {error}")
+        return
+    layers = ", ".join(f"{count} {kind}" for kind, count in sorted(manifest.precision.items()))
+    print(
+        f"{engine}: {manifest.target} {manifest.version} for Ada GPUs, {manifest.plan_bytes / 2**20:.1f} MiB, layers: {layers}"
+    )
 
 
 if __name__ == "__main__":
