@@ -66,6 +66,25 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """What every round reads, made once before the loop.
+
+    Attributes:
+        table: float32 [B, N + block, T]: features, class where it matters, valid, position; zeros past the end.
+        valid: float32 [B, N + block], 1 for a candidate.
+        offsets: int64 [block], 0, 1, ...
+        weights: float32 [K + block], falling: the first of equal flags has the greatest.
+        earlier: float32 [block, K + block], 1 where the column's box comes before the row's.
+    """
+
+    table: Tensor
+    valid: Tensor
+    offsets: Tensor
+    weights: Tensor
+    earlier: Tensor
+
+
+@dataclass(frozen=True)
 class State:
     """What a round changes.
 
@@ -117,25 +136,36 @@ def readable_in_loop(emit: Emitter, constant: Tensor, batched: Tensor) -> Tensor
 
 def greedy(emit: Emitter, problem: Problem) -> tuple[Tensor, Tensor]:
     """The first survivors in order: int64 [B, rows], their position among the N boxes, and bool [B, rows], in use."""
-    table, valid = _table(emit, problem), emit.pad_end(problem.valid, 1, problem.block, "valid_and_none")
-    start = _initial(emit, problem, int(table.shape[2]))
+    fixed = _fixed(emit, problem)
+    width = int(fixed.table.shape[2])
+    start = _initial(emit, problem, width)
     rounds = problem.count + -(-problem.count // problem.block)
 
     def body(inner: Emitter, values: list[Tensor]) -> list[Tensor]:
-        new = _round(inner, problem, table, State(*values[1:]))
-        return [_unfinished(inner, valid, new), new.start, new.keep, new.kept, new.used]
+        new = _round(inner, problem, fixed, State(*values[1:]))
+        return [_unfinished(inner, fixed, new), new.start, new.keep, new.kept, new.used]
 
     end = State(*emit.loop(rounds, [start.start, start.keep, start.kept, start.used], body, "greedy"))
-    width = int(table.shape[2])
     ranks = emit.cast(emit.squeeze(emit.slice(end.kept, 2, width - 1, width), 2), np.int64, "ranks")
     return ranks, emit.binary("Greater", emit.squeeze(end.used, 2), np.array(0.5, np.float32), "survives")
 
 
-def _table(emit: Emitter, problem: Problem) -> Tensor:
-    """Float32 [B, N + block, T]: features, class where it matters, valid, position; a block of zeros at the end.
+def _fixed(emit: Emitter, problem: Problem) -> Fixed:
+    """The tables of the loop; index patterns are made by Range, so that the file stays small."""
+    total = problem.rows + problem.block
+    order = emit.arange(total, np.float32, "order")
+    row = emit.unsqueeze(emit.slice(order, 0, problem.rows, total), 1)
+    return Fixed(
+        table=_table(emit, problem),
+        valid=emit.pad_end(problem.valid, 1, problem.block, "valid_and_none"),
+        offsets=emit.arange(problem.block, name="offsets"),
+        weights=emit.binary("Sub", np.array(total, np.float32), order, "weights"),
+        earlier=emit.cast(emit.binary("Less", emit.unsqueeze(order, 0), row), np.float32, "earlier"),
+    )
 
-    Positions and classes are exact in float32 up to 2^24. The zeros let the last block read past the end.
-    """
+
+def _table(emit: Emitter, problem: Problem) -> Tensor:
+    """Float32 [B, N + block, T]; positions and classes are exact in float32 up to 2^24."""
     zero = emit.binary("Sub", problem.valid, problem.valid)
     position = emit.binary("Add", zero, emit.arange(problem.count, np.float32), "position")
     labels = [] if problem.classes is None else [emit.cast(problem.classes, np.float32)]
@@ -156,11 +186,12 @@ def _initial(emit: Emitter, problem: Problem, width: int) -> State:
     return State(emit.cast(zero, np.int64, "start"), filled(1, problem.block, 1), kept, used)
 
 
-def _round(emit: Emitter, problem: Problem, table: Tensor, state: State) -> State:
+def _round(emit: Emitter, problem: Problem, fixed: Fixed, state: State) -> State:
     """Some steps on each image's block; where they have settled, its survivors are kept and the next block is up."""
-    block = emit.gather_rows(table, emit.binary("Add", state.start, emit.arange(problem.block)), "block")
+    block = emit.gather_rows(fixed.table, emit.binary("Add", state.start, fixed.offsets), "block")
     rows, both = emit.columns(block), emit.concat([state.kept, block], 1, "kept_and_block")
-    hit_by = _suppression(emit, problem, rows, emit.columns(emit.transpose(both, [0, 2, 1]), axis=1))
+    others = emit.columns(emit.transpose(both, [0, 2, 1]), axis=1)
+    hit_by = emit.where(_overlaps(emit, problem, rows, others), fixed.earlier, np.array(0, np.float32), "hit_by")
     keep = before = state.keep
     for _ in range(STEPS):
         hits = emit.matmul(hit_by, emit.concat([state.used, keep], 1), "hits")
@@ -168,27 +199,22 @@ def _round(emit: Emitter, problem: Problem, table: Tensor, state: State) -> Stat
     same = emit.cast(emit.binary("Equal", keep, before), np.float32)
     settled = emit.reduce("ReduceMin", same, 1, name="settled")
     flags = emit.concat([state.used, emit.binary("Mul", keep, settled)], 1, "flags")
-    kept, used = _first_flagged(emit, flags, both, problem.rows)
+    kept, used = _first_flagged(emit, flags, both, fixed.weights, problem.rows)
     return State(_advanced(emit, problem, state, settled), emit.binary("Max", keep, settled, "estimate"), kept, used)
 
 
-def _suppression(emit: Emitter, problem: Problem, rows: list[Tensor], others: list[Tensor]) -> Tensor:
-    """Float32 [B, block, K + block]: 1 where a kept or earlier box (column) would suppress one of the block (row)."""
+def _overlaps(emit: Emitter, problem: Problem, rows: list[Tensor], others: list[Tensor]) -> Tensor:
+    """Bool [B, block, K + block]: whether a box of the block and another one suppress each other."""
     width = int(problem.features.shape[2])
     hit = problem.suppresses(emit, rows[:width], others[:width])
     if problem.classes is not None:
         hit = emit.binary("And", hit, emit.binary("Equal", rows[width], others[width], "same_class"))
-    order = emit.arange(problem.rows + problem.block, np.float32)
-    row = emit.unsqueeze(emit.slice(order, 0, problem.rows, problem.rows + problem.block), 1)
-    earlier = emit.cast(emit.binary("Less", emit.unsqueeze(order, 0), row), np.float32, "earlier")
-    return emit.where(hit, earlier, np.array(0, np.float32), "hit_by")
+    return hit
 
 
-def _first_flagged(emit: Emitter, flags: Tensor, table: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _first_flagged(emit: Emitter, flags: Tensor, table: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The rows of `table` [B, n, T] whose flag [B, n, 1] is 1, the first `count` of them, and flags [B, count, 1]."""
-    total = int(flags.shape[1])
-    order = emit.binary("Sub", np.array(total, np.float32), emit.arange(total, np.float32))
-    height, place = emit.topk(emit.binary("Mul", emit.squeeze(flags, 2), order), count, name="first_flagged")
+    height, place = emit.topk(emit.binary("Mul", emit.squeeze(flags, 2), weights), count, name="first_flagged")
     used = emit.unsqueeze(emit.binary("Min", height, np.array(1, np.float32)), 2, "used")
     return emit.gather_rows(table, place, "kept"), used
 
@@ -199,9 +225,9 @@ def _advanced(emit: Emitter, problem: Problem, state: State, settled: Tensor) ->
     return emit.binary("Min", emit.binary("Add", state.start, step), np.array(problem.count, np.int64), "next_start")
 
 
-def _unfinished(emit: Emitter, valid: Tensor, state: State) -> Tensor:
+def _unfinished(emit: Emitter, fixed: Fixed, state: State) -> Tensor:
     """Whether some image has a free row and a candidate left: a boolean scalar."""
     rows = int(state.used.shape[1])
     last = emit.squeeze(emit.slice(state.used, 1, rows - 1, rows), 2)
-    more = emit.binary("Sub", emit.gather_elements(valid, state.start), last)
+    more = emit.binary("Sub", emit.gather_elements(fixed.valid, state.start), last)
     return emit.any(more, "unfinished")
