@@ -9,6 +9,7 @@ from typing import Any
 
 _NODE = re.compile(r"(?:Static check for parsing node|Parsing node): (.*)")
 _PLACE = re.compile(r"\s*\(?In \w+(?:<[^>]*>)? at \S+?:\d+\)?|\[\w+\.\w+::[\w:~]+::\d+\]\s*")
+_QUOTED = re.compile(r'^\w+ && "(.*)"$')
 _NO_GPU = re.compile(r"cudaError (?:35|100)\b|CUDA driver version is insufficient|no CUDA-capable device")
 
 _MEMORY = re.compile(r"Total (Activation|Weights) Memory: (\d+) bytes")
@@ -91,4 +92,5 @@ def warnings_of(log: Any) -> list[str]:
 def clean(text: str) -> str:
     """A message on one line, without the places in the library's own source."""
     lines = [line for line in text.splitlines() if not _NO_GPU.search(line)]
-    return " ".join(_PLACE.sub("", line).strip() for line in lines).strip()
+    joined = " ".join(_PLACE.sub("", line).strip() for line in lines).strip()
+    return _QUOTED.sub(r"\1", joined)

@@ -1,0 +1,84 @@
+"""Why a plan does not load: the message says what is different and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from fake_tensorrt import example_manifest, fake_api
+
+from trtzoo.engines import plan
+from trtzoo.engines.engine_file import EngineFile
+from trtzoo.engines.manifest import EngineTensor, Manifest
+from trtzoo.engines.settings import BuildSettings
+from trtzoo.errors import UnsupportedError
+
+L4, H200 = "NVIDIA L4 8.9", "NVIDIA H200 9.0"
+TENSORRT = EngineFile(Path("m.engine"), "tensorrt", "10.16.1.11")
+RTX = EngineFile(Path("m.engine"), "tensorrt-rtx", "1.7.1.116")
+
+
+def rtx_manifest(*capabilities: str) -> Manifest:
+    settings = BuildSettings("tensorrt-rtx", compute_capabilities=capabilities)
+    return Manifest("tensorrt-rtx", "1.7.1.116", "", "m.onnx", "", 0, "", settings, ())
+
+
+@pytest.mark.parametrize(
+    ("file", "version", "gpu", "manifest", "reasons", "says"),
+    [
+        (TENSORRT, "11.4.0.106", L4, example_manifest(), [], r"built by TensorRT 10\.16\.1\.11, this is 11\.4\.0\.106; .*--version"),
+        (TENSORRT, "10.3.0", L4, None, [], r"built by TensorRT 10\.16\.1\.11, this is 10\.3\.0"),
+        (TENSORRT, "10.16.1.11", H200, example_manifest(), ["no tactic"], r"built on NVIDIA L4 8\.9, this is NVIDIA H200 9\.0; .*tactic"),
+        (TENSORRT, "10.16.1.11", L4, example_manifest(), [], "no reason given; build it again"),
+        (RTX, "1.8.0.1", L4, rtx_manifest(), [], r"built by TensorRT-RTX 1\.7\.1\.116, this is 1\.8\.0\.1"),
+        (RTX, "1.7.1.116", H200, rtx_manifest(), ["unsupported cc"], "unsupported cc; it is for RTX GPUs from Ampere on"),
+        (RTX, "1.7.1.116", L4, rtx_manifest("8.6", "12.0"), [], r"for compute capabilities 8\.6, 12\.0"),
+    ],
+    ids=["later version", "earlier version", "other GPU", "nothing known", "other RTX", "Hopper", "other capability"],
+)  # fmt: skip
+def test_explanation(
+    file: EngineFile, version: str, gpu: str, manifest: Manifest | None, reasons: Sequence[str], says: str
+) -> None:
+    with pytest.raises(UnsupportedError, match=says):
+        raise plan.explain_load(file, fake_api(file.target, version), gpu, manifest, reasons)
+
+
+def test_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan.compat, "load", lambda target: fake_api(target))
+    monkeypatch.setattr(plan, "list_gpus", list)
+    with pytest.raises(UnsupportedError, match=r"no CUDA driver answers.*onnxruntime"):
+        plan.deserialize(TENSORRT, 0)
+
+
+def test_no_gpu_of_that_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan.compat, "load", lambda target: fake_api(target))
+    monkeypatch.setattr(plan, "list_gpus", lambda: [L4])
+    with pytest.raises(UnsupportedError, match=r"number 3: this machine has NVIDIA L4 8\.9"):
+        plan.deserialize(TENSORRT, 3)
+
+
+def test_diagnosis_of_rtx() -> None:
+    kinds = SimpleNamespace(__members__={"VERSION_MISMATCH": 1, "UNSUPPORTED_CC": 2, "MALFORMED_ENGINE": 8})
+    api = fake_api("tensorrt-rtx", EngineInvalidityDiagnostics=kinds)
+    runtime = SimpleNamespace(get_engine_validity=lambda data: (None, 10))
+    assert plan._diagnosis(api, runtime, b"") == ["unsupported cc", "malformed engine"]
+    assert plan._diagnosis(fake_api(), runtime, b"") == []
+
+
+def test_tensors_are_described() -> None:
+    trt = SimpleNamespace(TensorIOMode=SimpleNamespace(INPUT="in"))
+    known = {"images": ("in", "HALF", (-1, 3, 8, 8)), "num_dets": ("out", "INT32", (-1, 1))}
+    engine = SimpleNamespace(
+        num_io_tensors=2,
+        get_tensor_name=lambda index: list(known)[index],
+        get_tensor_mode=lambda name: known[name][0],
+        get_tensor_dtype=lambda name: SimpleNamespace(name=known[name][1]),
+        get_tensor_shape=lambda name: known[name][2],
+        get_tensor_profile_shape=lambda name, index: [[1, 3, 8, 8], [2, 3, 8, 8], [4, 3, 8, 8]],
+    )
+    assert plan.describe_tensors(fake_api(TensorIOMode=trt.TensorIOMode), engine) == (
+        EngineTensor("images", "input", "float16", (-1, 3, 8, 8), ((1, 3, 8, 8), (2, 3, 8, 8), (4, 3, 8, 8))),
+        EngineTensor("num_dets", "output", "int32", (-1, 1)),
+    )
