@@ -268,6 +268,8 @@ def time_graphs(folder: Path, entries: list[Entry], device: str, threads: int, r
     """A row for each graph: milliseconds a call, sparse and dense."""
     import onnxruntime as ort
 
+    if device == "cuda":
+        ort.preload_dlls()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if device == "cuda" else ["CPUExecutionProvider"]

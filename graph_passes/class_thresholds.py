@@ -1,0 +1,56 @@
+"""Score thresholds of single classes: scores that are not above their class's threshold become 0 before NMS.
+
+    scores [B, A, C] . Greater(thresholds [C]) . Where(scores, 0)
+
+Every NMS route then works as before; a class needs no threshold of its own below the common one. Where an anchor has one
+label, it is the best class that passes its threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from ..converters.heads import ModelMeta
+from ..errors import InputError, UnsupportedError
+from .emitter import Emitter
+
+KEY = "class_thresholds"
+"""Key of `ModelMeta.extra` that holds them, by class name."""
+
+
+def set_class_thresholds(graph: gs.Graph, meta: ModelMeta, thresholds: Mapping[str, float]) -> ModelMeta:
+    """Filter the raw scores of `graph` in place, before `add_nms`, and return its metadata.
+
+    Args:
+        graph: ends in raw heads.
+        meta: of the graph.
+        thresholds: by class name, each 0 to below 1; classes that are not named pass all scores.
+
+    Raises:
+        InputError: a class that the model does not have, or a threshold out of range.
+        UnsupportedError: the graph has no raw scores.
+    """
+    _check(meta, thresholds)
+    scores = next((tensor for tensor in graph.outputs if tensor.name == "scores"), None)
+    if scores is None:
+        raise UnsupportedError(
+            "thresholds of single classes are put in front of NMS; convert the weights again with them"
+        )
+    emit = Emitter(graph, "/class_thresholds")
+    least = np.array([thresholds.get(name, -np.inf) for name in meta.names], np.float32)
+    passed = emit.where(emit.binary("Greater", scores, least, "passes"), scores, np.array(0, np.float32), "passed")
+    scores.name, passed.name = "all_scores", "scores"
+    graph.outputs = [passed if tensor is scores else tensor for tensor in graph.outputs]
+    return replace(meta, extra={**meta.extra, KEY: dict(thresholds)})
+
+
+def _check(meta: ModelMeta, thresholds: Mapping[str, float]) -> None:
+    for name, value in thresholds.items():
+        if name not in meta.names:
+            raise InputError(f"no class {name!r} in this model; it has {', '.join(meta.names[:10])}, ...")
+        if not 0 <= value < 1:
+            raise InputError(f"threshold {value} of class {name!r} is out of range; choose 0 to below 1")
