@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .. import console
 from ..converters import read_network, recognise
 from ..converters.options import ReadOptions
-from ..errors import InputError
+from ..errors import InputError, UnsupportedError
 from .runtimes.base import Runtime
+from .runtimes.onnxruntime import OnnxRuntime
 
 BACKENDS = ("onnxruntime", "torch", "tensorrt", "tensorrt-rtx")
 
@@ -15,7 +17,9 @@ BACKENDS = ("onnxruntime", "torch", "tensorrt", "tensorrt-rtx")
 def open_runtime(
     path: Path, backend: str | None = None, device: str = "cpu", read: ReadOptions = ReadOptions()
 ) -> Runtime:
-    """Load a model to run it. A cfg or checkpoint is converted in memory first.
+    """Load a model to run it.
+
+    A cfg or checkpoint is converted in memory first; TensorRT plugins in an ONNX file become standard operators there.
 
     Args:
         path: a `.cfg`, `.pt`, `.onnx` or `.engine`.
@@ -32,11 +36,52 @@ def open_runtime(
         return _open_engine(path, kind, backend, device)
     if backend == "torch":
         return _open_torch(path, kind, device, read)
-    from .runtimes.onnxruntime import OnnxRuntime
+    if kind != "onnx":
+        return OnnxRuntime(_converted(path, read), device, where=str(path))
+    runtime, lowered = open_onnx(path, device)
+    for phrase in lowered:
+        console.say(f"note: {path}: {phrase}, since ONNX Runtime has no such plugin")
+    return runtime
 
-    if kind == "onnx":
-        return OnnxRuntime(path, device)
-    return OnnxRuntime(_converted(path, read), device, where=str(path))
+
+def open_onnx(path: Path, device: str = "cpu", where: str = "") -> tuple[OnnxRuntime, list[str]]:
+    """Load an ONNX file of trtzoo's; EfficientNMS plugins in it are lowered in memory.
+
+    Args:
+        path: the file.
+        device: "cpu", or a GPU as "cuda:0".
+        where: name for messages.
+
+    Returns:
+        The runtime, and what was lowered, a phrase each.
+
+    Raises:
+        InputError: the file cannot be read, or is not trtzoo's.
+        UnsupportedError: it holds another plugin.
+    """
+    where = where or str(path)
+    try:
+        return OnnxRuntime(path, device, where), []
+    except UnsupportedError:
+        lowered = _lowered(path, where)
+        if lowered is None:
+            raise
+    model, phrases = lowered
+    return OnnxRuntime(model, device, where), phrases
+
+
+def _lowered(path: Path, where: str) -> tuple[bytes, list[str]] | None:
+    """The serialised model without its plugins, and what became of them; None where it has none that can be replaced."""
+    from ..converters.heads import from_properties
+    from ..graph_passes.lower import lower, needs_lowering
+    from ..onnx_graph import load_all, read_onnx
+
+    graph, properties = read_onnx(path)
+    meta = from_properties(properties, where)
+    if not needs_lowering(graph):
+        return None
+    phrases = lower(graph, meta)
+    return load_all(graph, properties).SerializeToString(), phrases
 
 
 def _open_engine(path: Path, kind: str, backend: str | None, device: str) -> Runtime:

@@ -25,8 +25,8 @@ class Predictor:
 
     Args:
         runtime: a loaded model.
-        settings: of the NMS behind raw heads; None takes `default_settings`. An end-to-end graph keeps its own, but a higher
-            `conf_thres` still filters its rows.
+        settings: of the NMS behind raw heads; None takes `default_settings`. An end-to-end graph keeps its own, unless it
+            takes its thresholds as inputs, but a higher `conf_thres` still filters its rows.
     """
 
     def __init__(self, runtime: Runtime, settings: NmsSettings | None = None) -> None:
@@ -51,7 +51,7 @@ class Predictor:
         images = np.zeros((size, *(int(axis) for axis in spec.shape[1:])), spec.dtype)
         for row, (image, _) in enumerate(prepared):
             images[row] = image
-        outputs = self.runtime.infer(images)
+        outputs = self.runtime.infer(images, self.settings)
         placed = enumerate(placement for _, placement in prepared)
         found = [decode(outputs, row, placement, self.meta, self.settings) for row, placement in placed]
         return [_above(detections, self.settings.conf_thres) for detections in found]

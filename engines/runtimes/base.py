@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ...converters.heads import ModelMeta
+from ...converters.heads import ModelMeta, NmsSettings
 from ...weights import Array
 
 
@@ -19,11 +19,12 @@ class Runtime(Protocol):
     name: str
     meta: ModelMeta
 
-    def infer(self, images: Array) -> dict[str, Array]:
+    def infer(self, images: Array, thresholds: NmsSettings | None = None) -> dict[str, Array]:
         """Run the network.
 
         Args:
             images: [B, C, H, W] in the type of the model's input (float32 0..1), B being the model's batch where that is fixed.
+            thresholds: for a graph that takes its thresholds as inputs; None gives it those of `meta.nms`.
 
         Returns:
             The outputs by name, in the graph's order (`heads.raw_outputs` or `heads.end2end_outputs`).

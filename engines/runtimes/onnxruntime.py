@@ -6,7 +6,9 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from ...converters.heads import INPUT, ModelMeta, from_properties
+import numpy as np
+
+from ...converters.heads import INPUT, ModelMeta, NmsSettings, from_properties
 from ...errors import InputError, MissingDependencyError, UnsupportedError
 from ...weights import Array
 
@@ -22,6 +24,7 @@ class OnnxRuntime:
 
     Raises:
         InputError: not a model that ONNX Runtime reads, or without trtzoo's metadata.
+        UnsupportedError: an operator that ONNX Runtime does not know, such as a TensorRT plugin.
         MissingDependencyError: a GPU was asked for and this ONNX Runtime has none.
     """
 
@@ -32,11 +35,14 @@ class OnnxRuntime:
         properties = self._session.get_modelmeta().custom_metadata_map
         self.meta: ModelMeta = from_properties(properties, self._where)
         self._outputs = [output.name for output in self._session.get_outputs()]
+        self._thresholds = [item.name for item in self._session.get_inputs() if item.name != INPUT]
 
-    def infer(self, images: Array) -> dict[str, Array]:
+    def infer(self, images: Array, thresholds: NmsSettings | None = None) -> dict[str, Array]:
         """Run the network on images [B, C, H, W]; returns the outputs by name."""
+        settings = thresholds or self.meta.nms
+        feeds = {name: np.array([getattr(settings, name)], np.float32) for name in self._thresholds}
         try:
-            values = self._session.run(None, {INPUT: images})
+            values = self._session.run(None, {INPUT: images, **feeds})
         except Exception as error:  # ONNX Runtime's exception classes have no public base
             raise InputError(
                 f"{self._where} does not run on images {list(images.shape)}: {_first_line(error)}"
@@ -63,7 +69,8 @@ def _session(model: Path | bytes, device: str, where: str, threads: int) -> Any:
     except Exception as error:  # as above
         if "is not a registered function/op" in str(error) or "No Op registered" in str(error):
             raise UnsupportedError(
-                f"{where} holds a TensorRT plugin that ONNX Runtime does not know; run `trtzoo lower` on it ({_first_line(error)})"
+                f"{where} holds an operator that ONNX Runtime does not know ({_first_line(error)}); `trtzoo lower` replaces "
+                f"TensorRT's EfficientNMS plugins, models with other plugins run only on TensorRT"
             ) from error
         raise InputError(
             f"{where} cannot be loaded by ONNX Runtime: {_first_line(error)}; convert the model again"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ...converters.heads import ModelMeta
+from ...converters.heads import ModelMeta, NmsSettings
 from ...errors import InputError
 from ...files import atomic_write
 from ...weights import Array
@@ -46,8 +46,11 @@ class TensorRTRuntime:
         self._executor = Executor(context, tensors, Cuda(device), record=cuda_graph and self._cache is None)
         self.name = f"{compat.NAMES[file.target]} {self._loaded.gpu}"
 
-    def infer(self, images: Array) -> dict[str, Array]:
-        """Run the network on images [B, ...] as its input is; any B, in several runs if the engine takes fewer."""
+    def infer(self, images: Array, thresholds: NmsSettings | None = None) -> dict[str, Array]:
+        """Run the network on images [B, ...] as its input is; any B, in several runs if the engine takes fewer.
+
+        `thresholds` change nothing: an engine that can be run here has its own.
+        """
         return self._executor.infer(images)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...converters.heads import ModelMeta
+from ...converters.heads import ModelMeta, NmsSettings
 from ...converters.network import Network, torch_runner
 from ...weights import Array
 
@@ -23,8 +23,8 @@ class TorchRuntime:
         self.name = f"torch {'GPU' if device != 'cpu' else 'CPU'}"
         self._run = torch_runner(network, device)
 
-    def infer(self, images: Array) -> dict[str, Array]:
-        """Run the network on images [B, C, H, W]; returns the raw heads by name."""
+    def infer(self, images: Array, thresholds: NmsSettings | None = None) -> dict[str, Array]:
+        """Run the network on images [B, C, H, W]; returns the raw heads by name, before any threshold."""
         return self._run(images)
 
     def close(self) -> None:
