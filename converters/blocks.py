@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import UnsupportedError
+from ..errors import ModelError, UnsupportedError
 from ..weights import Array, Weight
 from .checkpoint import Record
 from .modules import (
@@ -191,7 +191,10 @@ def _ghost_bottleneck(walker: Walker, module: Record, x: Tensor) -> Tensor:
 
 
 def _concat(walker: Walker, module: Record, x: Sequence[Tensor]) -> Tensor:
-    return walker.ops.concat(x, integer(module, "d", 1))
+    axis = integer(module, "d", 1)
+    if not isinstance(x, (list, tuple)) or not 1 <= axis <= len(walker.ops.shape(x[0])):
+        raise ModelError(f"{walker.where} joins {module.get('f')!r:.40} along axis {axis}; the checkpoint is damaged")
+    return walker.ops.concat(x, axis)
 
 
 def attend(ops: Ops, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -117,7 +117,7 @@ def layer_sources(layer: Record, index: int) -> list[int]:
     """
     given = layer.get("f", -1)
     sources = list(given) if isinstance(given, (list, tuple)) else [given]
-    if not all(isinstance(source, int) and -index - 1 <= source < index for source in sources):
+    if not sources or not all(type(source) is int and -index - 1 <= source < index for source in sources):
         raise ModelError(f"layer model.{index} ({layer.class_path}) reads layers {given}; each must be one before it")
     return [source if source >= 0 else index + source for source in sources]
 
@@ -145,7 +145,7 @@ def number(module: Record, name: str, default: float) -> float:
         ModelError: it is something else.
     """
     value = module.get(name, default)
-    if not isinstance(value, (int, float)):
+    if type(value) not in (int, float):
         raise ModelError(f"'{name}' of {module.class_path} is {describe(value)}, not a number; {EXPORT_INSTEAD}")
     return value
 
@@ -172,7 +172,7 @@ def pair(module: Record, name: str, default: int | None = None, least: int = 0) 
     """
     value = module.attribute(name) if default is None else module.get(name, default)
     values = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
-    if len(values) != 2 or not all(isinstance(item, int) and item >= least for item in values):
+    if len(values) != 2 or not all(type(item) is int and item >= least for item in values):
         raise ModelError(
             f"'{name}' of {module.class_path} is {describe(value)}, not a number or a pair from {least} up; {EXPORT_INSTEAD}"
         )

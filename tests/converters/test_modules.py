@@ -69,6 +69,7 @@ LAYERS = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Using padding=.same")
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_of_torch(name, tmp_path):
     module = randomise(LAYERS[name])
@@ -136,7 +137,7 @@ def test_layers_read_the_layers_they_name():
     assert run_layers(walker, layers, "image") == [f"e({b},{d},{d})", c]
 
 
-@pytest.mark.parametrize("sources", [5, [0, 5], -7, "x", [None], [0.5]])
+@pytest.mark.parametrize("sources", [5, [0, 5], -7, "x", [None], [0.5], True, []])
 def test_sources_that_do_not_come_before(sources):
     with pytest.raises(ModelError, match=r"layer model.5 .*must be one before it"):
         layer_sources(layer("a", sources), 5)

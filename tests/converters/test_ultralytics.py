@@ -251,7 +251,13 @@ def test_block_that_is_not_known_names_class_layer_and_remedies():
 @needs_golden
 @pytest.mark.parametrize(
     ("name", "value", "message"),
-    [("f", [99], "reads layers"), ("f", "x", "reads layers"), ("d", "x", "not a number")],
+    [
+        ("f", [99], "reads layers"),
+        ("f", "x", "reads layers"),
+        ("f", -1, "joins -1 along axis 1"),
+        ("d", 9, "along axis 9"),
+        ("d", "x", "not a number"),
+    ],
 )
 def test_damaged_layer_is_a_clear_error(name, value, message):
     record, _ = load_model_record(GOLDEN / "ul_v8_seg/model.pt")
