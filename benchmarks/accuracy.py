@@ -87,9 +87,9 @@ def records_of(image: int, found: Detections) -> Iterable[dict]:
             "score": float(found.scores[row]),
         }
         if found.keypoints is not None:
-            points = found.keypoints[row].copy()
-            points[:, 2] = 1
-            record["keypoints"] = points.reshape(-1).tolist()
+            # As the framework's validation does it: inside the picture, and every point counts as given.
+            places = np.clip(found.keypoints[row, :, :2], 0, np.array(found.size[::-1], np.float32))
+            record["keypoints"] = np.column_stack([places, np.ones(len(places))]).reshape(-1).tolist()
         yield record
 
 
