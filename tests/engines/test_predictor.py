@@ -1,0 +1,209 @@
+"""Pictures in, detections out: batches, thresholds and input types, with a network whose answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from colour_network import NAMES, SETTINGS, STRETCH, cells, colour_network, picture_with, write
+
+from trtzoo import Predictor, open_runtime
+from trtzoo.converters.heads import ModelMeta, NmsSettings, Preprocess, to_properties
+from trtzoo.converters.network import to_graph
+from trtzoo.engines.predictor import default_settings
+from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
+from trtzoo.graph_passes.thresholds import runtime_thresholds
+from trtzoo.graph_passes.uint8_input import to_uint8_input
+from trtzoo.onnx_graph import load_all, read_onnx
+from trtzoo.pipeline import write_model
+
+PLACES = [(0, 0), (7, 1), (13, 2), (23, 0), (5, 1)]
+"""Cell and class of the one square in each of five pictures."""
+
+
+def predictor_of(tmp_path, batch: int | None = 1, route: str | None = None, **more) -> Predictor:
+    layout, target = more.pop("layout", None), more.pop("target", "onnxruntime")
+    path = write(tmp_path, colour_network(**more), batch, route, layout, target)
+    return Predictor(open_runtime(path), SETTINGS)
+
+
+def assert_squares(found, squares) -> None:
+    """Exactly these cells and classes, in any order of equal scores."""
+    assert sorted(found.classes.tolist()) == sorted(label for _, label in squares)
+    boxes = {tuple(cells((64, 96))[number].tolist()): label for number, label in squares}
+    for box, label in zip(found.boxes, found.classes, strict=True):
+        assert boxes[tuple(np.rint(box).astype(int).tolist())] == label
+
+
+@pytest.mark.parametrize("route", [None, "plain", "efficient"])
+@pytest.mark.parametrize("batch", [1, 2, 3, 8, None])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_every_picture_gets_its_own_detections_whatever_the_batch(count, batch, route, tmp_path):
+    target = "tensorrt:10.3" if route == "efficient" else "onnxruntime"
+    predictor = predictor_of(tmp_path, batch, route, target=target)
+    found = predictor([picture_with([place]) for place in PLACES[:count]])
+    assert len(found) == count
+    for detections, place in zip(found, PLACES, strict=False):
+        assert_squares(detections, [place])
+    assert predictor.batch == (batch or 1)
+
+
+def test_no_pictures_give_no_detections(tmp_path):
+    assert predictor_of(tmp_path)([]) == []
+    assert predictor_of(tmp_path, None)([]) == []
+
+
+class Recorder:
+    """A runtime that remembers what it was given and answers with nothing."""
+
+    name = "recorder"
+
+    def __init__(self, meta: ModelMeta) -> None:
+        self.meta = meta
+        self.images: list[np.ndarray] = []
+
+    def infer(self, images: np.ndarray, thresholds: NmsSettings | None = None) -> dict[str, np.ndarray]:
+        self.images.append(images)
+        anchors = np.zeros((len(images), 4, 4), np.float32)
+        return {"boxes": anchors, "scores": anchors[..., :3]}
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_fixed_batch_is_filled_up_with_black():
+    recorder = Recorder(replace(colour_network().meta, batch=4))
+    assert len(Predictor(recorder)([picture_with([place]) for place in PLACES])) == 5
+    assert [images.shape for images in recorder.images] == [(4, 3, 64, 96)] * 2
+    assert recorder.images[1][0].any() and not recorder.images[1][1:].any()
+
+
+def test_a_free_batch_is_as_large_as_the_request():
+    recorder = Recorder(replace(colour_network().meta, batch=None))
+    Predictor(recorder)([picture_with([place]) for place in PLACES])
+    assert [images.shape for images in recorder.images] == [(5, 3, 64, 96)]
+
+
+def test_pictures_of_different_sizes_share_a_batch(tmp_path):
+    predictor = predictor_of(tmp_path, 2, preprocess=Preprocess())
+    small, large = np.zeros((32, 48, 3), np.uint8), np.zeros((640, 960, 3), np.uint8)
+    small[8:16, 8:16, 2] = 255
+    large[160:320, 800:960, 0] = 255
+    found = predictor([small, large])
+    np.testing.assert_allclose(found[0].boxes, [[8, 8, 16, 16]], atol=0.01)
+    np.testing.assert_allclose(found[1].boxes, [[800, 160, 960, 320]], atol=0.1)
+    assert [detections.size for detections in found] == [(32, 48), (640, 960)]
+
+
+def test_the_grey_of_a_letterbox_is_part_of_the_input(tmp_path):
+    """With a threshold below 114/255 the padding itself is found, and lies outside of the picture."""
+    path = write(tmp_path, colour_network(preprocess=Preprocess()))
+    settings = replace(SETTINGS, conf_thres=0.4)
+    found = Predictor(open_runtime(path), settings)([np.zeros((32, 96, 3), np.uint8)])[0]
+    assert len(found) == 12
+    assert found.scores == pytest.approx(114 / 255, abs=1e-6)
+    assert (found.boxes[:, 1] == found.boxes[:, 3]).all()
+
+
+DIM = [(3, 0, 255), (9, 1, 200), (20, 2, 160)]
+"""Cell, class and brightness: scores of 1, 0.78 and 0.63."""
+
+
+def dimmed() -> np.ndarray:
+    picture = picture_with([(number, label) for number, label, _ in DIM])
+    for number, _, brightness in DIM:
+        left, top, right, bottom = cells((64, 96))[number]
+        picture[top:bottom, left:right] = picture[top:bottom, left:right] // 255 * brightness
+    return picture
+
+
+FILTERS = {
+    "keeps its own": (0.1, 3),
+    "the same": (0.6, 3),
+    "higher": (0.7, 2),
+    "very high": (0.9, 1),
+    "all": (0.999999, 1),
+}
+
+
+@pytest.mark.parametrize("layout", ["separate", "flat", "deepstream", "ultralytics"])
+@pytest.mark.parametrize(("threshold", "count"), FILTERS.values(), ids=FILTERS)
+def test_a_higher_threshold_filters_end_to_end_rows(threshold, count, layout, tmp_path):
+    path = write(tmp_path, colour_network(), 1, "plain", layout)
+    found = Predictor(open_runtime(path), replace(SETTINGS, conf_thres=threshold))([dimmed()])[0]
+    assert found.scores == pytest.approx([brightness / 255 for _, _, brightness in DIM[:count]], abs=1e-5)
+
+
+@pytest.mark.parametrize("task", ["pose", "segment", "obb"])
+def test_what_belongs_to_a_filtered_row_goes_with_it(task, tmp_path):
+    path = write(tmp_path, colour_network(task), 1, "plain")
+    found = Predictor(open_runtime(path), replace(SETTINGS, conf_thres=0.7))([dimmed()])[0]
+    assert len(found) == len(found.boxes) == len(found.classes) == 2
+    if task == "pose":
+        corners = cells((64, 96))[[number for number, _, _ in DIM[:2]]]
+        np.testing.assert_allclose(found.keypoints[:, :, :2].reshape(2, 4), corners, atol=1e-3)
+    if task == "segment":
+        for mask, (number, _, _) in zip(found.masks, DIM, strict=False):
+            left, top, right, bottom = cells((64, 96))[number]
+            assert mask[top + 2 : bottom - 2, left + 2 : right - 2].all()
+            assert mask.sum() <= 16 * 16
+
+
+def test_raw_heads_are_suppressed_by_the_settings(tmp_path):
+    path = write(tmp_path, colour_network())
+    for threshold, count in ((0.5, 3), (0.7, 2), (0.999999, 1)):
+        found = Predictor(open_runtime(path), replace(SETTINGS, conf_thres=threshold))([dimmed()])[0]
+        assert len(found) == count
+
+
+def test_thresholds_that_are_inputs_follow_the_settings(tmp_path):
+    path = write(tmp_path, colour_network(), None, "plain")
+    graph, properties = read_onnx(path)
+    meta = runtime_thresholds(graph, OnnxRuntime(path).meta)
+    write_model(graph, to_properties(meta), path, meta)
+    runtime = open_runtime(path)
+    assert len(Predictor(runtime)([dimmed()])[0]) == 3
+    for threshold, count in ((0.7, 2), (0.9, 1), (0.2, 3)):
+        assert len(Predictor(runtime, replace(SETTINGS, conf_thres=threshold))([dimmed()])[0]) == count
+    close = replace(SETTINGS, conf_thres=0.0, iou_thres=1.0, class_agnostic=True)
+    assert len(Predictor(runtime, close)([dimmed()])[0]) == 3
+
+
+@pytest.mark.parametrize("layout", ["hwc", "chw"])
+@pytest.mark.parametrize("colour", ["rgb", "bgr"])
+def test_a_uint8_input_gets_the_pictures_bytes(colour, layout, tmp_path):
+    graph, meta = to_graph(colour_network(), 2, 17)
+    meta = to_uint8_input(graph, meta, layout, colour)
+    path = tmp_path / "model.onnx"
+    write_model(graph, to_properties(meta), path, meta)
+    found = Predictor(open_runtime(path), SETTINGS)([picture_with([place]) for place in PLACES])
+    for detections, place in zip(found, PLACES, strict=True):
+        assert_squares(detections, [place])
+
+
+def test_a_classifier_gives_probabilities(tmp_path):
+    predictor = predictor_of(tmp_path, 2, task="classify")
+    red, blue = (picture_with([(number, label) for number in range(24)]) for label in (0, 2))
+    found = predictor([red, blue, red])
+    assert [NAMES[detections.top_classes(1)[0][0]] for detections in found] == ["red", "blue", "red"]
+
+
+def test_defaults_come_from_the_model():
+    meta = colour_network(multi_label=True).meta
+    assert default_settings(meta) == NmsSettings(multi_label=True)
+    assert default_settings(meta.with_nms(SETTINGS)) == SETTINGS
+
+
+def test_torch_and_onnxruntime_give_the_same(tmp_path):
+    from trtzoo.engines.runtimes.torch import TorchRuntime
+
+    network = colour_network("pose", preprocess=STRETCH)
+    graph, meta = to_graph(network, None, 17)
+    runtimes = [OnnxRuntime(load_all(graph, to_properties(meta)).SerializeToString()), TorchRuntime(network)]
+    pictures = [picture_with([place]) for place in PLACES]
+    ours, theirs = (Predictor(runtime, SETTINGS)(pictures) for runtime in runtimes)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-6)
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
