@@ -32,7 +32,7 @@ class Walker:
     Attributes:
         ops: the interpreter of the vocabulary.
         blocks: what computes a class, by its full path ("torchvision.models.resnet.Bottleneck") or its name ("C3").
-        path: names that lead to the module at hand: ("model", "22", "cv2", "0").
+        path: names that lead to the module at hand: ("model.22", "cv2", "0").
         scoped: how many of them the scopes of `ops` cover.
     """
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from .checkpoint import Record
 from .modules import (
     Block,
@@ -171,9 +173,9 @@ def _gelu(walker: Walker, module: Record, x: Tensor) -> Tensor:
     ops = walker.ops
     if module.get("approximate", "none") == "tanh":
         cubic = ops.mul(ops.mul(ops.mul(x, x), x), 0.044715)
-        step = ops.unary("tanh", ops.mul(ops.add(x, cubic), 0.7978845608028654))
+        step = ops.unary("tanh", ops.mul(ops.add(x, cubic), (2 / np.pi) ** 0.5))
     else:
-        step = ops.unary("erf", ops.mul(x, 0.7071067811865476))
+        step = ops.unary("erf", ops.mul(x, 0.5**0.5))
     return ops.mul(ops.mul(x, ops.add(step, 1.0)), 0.5)
 
 

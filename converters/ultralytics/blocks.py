@@ -17,7 +17,7 @@ from ..torch_layers import identity
 from .attention import ATTENTION_BLOCKS
 
 
-def rep_conv(walker: Walker, module: Record, x: Tensor) -> Tensor:
+def _rep_conv(walker: Walker, module: Record, x: Tensor) -> Tensor:
     """A 3x3, a 1x1 and an identity branch, merged; one convolution where the file was fused already."""
     return activate(walker, module, walker.ops.conv2d(x, _rep_conv_weights(module)))
 
@@ -184,7 +184,7 @@ BLOCKS: Mapping[str, Block] = {
     "CIB": _cib,
     "SCDown": _sc_down,
     "LightConv": _light_conv,
-    "RepConv": rep_conv,
+    "RepConv": _rep_conv,
     "RepVGGDW": _rep_vgg_dw,
     "RepC3": _rep_c3,
     "RepBottleneck": bottleneck,
