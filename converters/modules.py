@@ -145,7 +145,7 @@ def number(module: Record, name: str, default: float) -> float:
         ModelError: it is something else.
     """
     value = module.get(name, default)
-    if type(value) not in (int, float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ModelError(f"'{name}' of {module.class_path} is {describe(value)}, not a number; {EXPORT_INSTEAD}")
     return value
 
