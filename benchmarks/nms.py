@@ -114,7 +114,7 @@ def _reference_form(suppress_matrix: Callable[..., Any]) -> Callable[..., Any]:
         from trtzoo.graph_passes.emitter import Emitter
         from trtzoo.graph_passes.layouts import dress_rows
         from trtzoo.graph_passes.nms.assembly import assemble
-        from trtzoo.graph_passes.nms.candidates import Candidates, best_candidates
+        from trtzoo.graph_passes.nms.candidates import Survivors, best_candidates
         from trtzoo.graph_passes.nms.heads import find_heads
         from trtzoo.graph_passes.nms.overlap import box_features
 
@@ -124,7 +124,7 @@ def _reference_form(suppress_matrix: Callable[..., Any]) -> Callable[..., Any]:
         label = emit.unsqueeze(emit.cast(best.classes, np.float32), 2)
         valid = emit.cast(emit.binary("Greater", best.scores, np.array([CONF], np.float32)), np.float32)
         keep = suppress_matrix(emit, emit.concat([features, label], 2), valid)
-        kept = Candidates(emit.binary("Mul", best.scores, keep), best.anchors, best.classes)
+        kept = Survivors(emit.binary("Mul", best.scores, keep), best.anchors, best.classes)
         meta = meta.with_nms(settings)
         return dress_rows(graph, meta, assemble(emit, heads, kept, ROWS, meta.imgsz), "separate")
 
