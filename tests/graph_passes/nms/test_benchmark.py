@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import onnxruntime as ort
 from nms_reference import reference_rows
+
 from trtzoo.converters.heads import NmsSettings
 
 SOURCE = Path(__file__).parents[3] / "benchmarks" / "nms.py"
