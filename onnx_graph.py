@@ -7,10 +7,10 @@ so that neither the whole model nor a second copy of it is ever in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ BATCH = "batch"
 """Name of the symbolic batch axis."""
 
 Shape = Sequence[int | str]
+Item = TypeVar("Item")
 
 IR_VERSION = 8
 PROTOBUF_LIMIT = 2**31 - 1
@@ -161,25 +162,40 @@ def write_onnx(graph: gs.Graph, properties: Properties, path: Path) -> None:
     with atomic_write(path) as stream, ThreadPoolExecutor(max_workers=1) as pool:
         late = pool.submit(properties) if callable(properties) else None
         stream.write(head + _tag(_MODEL_GRAPH) + _varint(size) + body)
-        for prefix, values in zip(prefixes, _prefetched(lazy.values()), strict=True):
-            stream.write(prefix)
-            stream.write(values)
+        for block in _ahead(_initializers(prefixes, list(lazy.values()))):
+            stream.write(block)
         tail = onnx.ModelProto()
         onnx.helper.set_model_props(tail, dict(late.result() if late else cast(Mapping[str, str], properties)))
         stream.write(tail.SerializeToString())
 
 
-def _prefetched(weights: Iterable[Weight]) -> Iterator[memoryview]:
-    """The bytes of each weight in turn; a thread computes the next one while the last is being written."""
+def _initializers(prefixes: Sequence[bytes], weights: Sequence[Weight]) -> Iterator[bytes | memoryview]:
+    """The bytes of all weights, each behind its prefix, in pieces.
+
+    Raises:
+        ValueError: a weight is not what it promised to be, which would leave the file unreadable.
+    """
+    for prefix, weight in zip(prefixes, weights, strict=True):
+        yield prefix
+        written = 0
+        for piece in weight.stream():
+            if piece.dtype != weight.dtype:
+                raise ValueError(f"a weight promised {weight.dtype} but loaded as {piece.dtype}")
+            written += piece.nbytes
+            if piece.size:
+                yield np.ascontiguousarray(piece).data.cast("B")
+        if written != weight.nbytes:
+            raise ValueError(f"a weight promised {weight.dtype}{list(weight.shape)} but loaded as {written} bytes")
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items; a thread prepares the next one while the last is being used."""
+    end = object()
     with ThreadPoolExecutor(max_workers=1) as pool:
-        pending: Future[memoryview] | None = None
-        for weight in weights:
-            following = pool.submit(_values, weight)
-            if pending:
-                yield pending.result()
-            pending = following
-        if pending:
-            yield pending.result()
+        pending: Future[Any] = pool.submit(next, items, end)
+        while (item := pending.result()) is not end:
+            pending = pool.submit(next, items, end)
+            yield item
 
 
 def skeleton(graph: gs.Graph, properties: Mapping[str, str]) -> onnx.ModelProto:
@@ -247,15 +263,6 @@ def _tensor_prefix(header: onnx.TensorProto, nbytes: int) -> bytes:
     """The bytes of a GraphProto.initializer entry up to where its raw data begins."""
     fields = bytes(header.SerializeToString()) + _tag(_TENSOR_RAW_DATA) + _varint(nbytes)
     return _tag(_GRAPH_INITIALIZER) + _varint(len(fields) + nbytes) + fields
-
-
-def _values(weight: Weight) -> memoryview:
-    values = np.ascontiguousarray(weight.load())
-    if values.shape != weight.shape or values.dtype != weight.dtype:
-        raise ValueError(
-            f"a weight promised {weight.dtype}{list(weight.shape)} but loaded as {values.dtype}{list(values.shape)}"
-        )
-    return values.data.cast("B") if values.size else memoryview(b"")
 
 
 def _tag(field: int) -> bytes:

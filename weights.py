@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,14 @@ class Weight:
         shape: of the array that `load` returns.
         dtype: of that array.
         load: returns the values; may read a file.
+        blocks: yields the same values piece by piece along the first axis, for writing a large weight without ever having
+            it in memory as a whole.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     load: Callable[[], Array]
+    blocks: Callable[[], Iterator[Array]] | None = None
 
     @staticmethod
     def of(array: Array) -> Weight:
@@ -36,6 +39,10 @@ class Weight:
     def nbytes(self) -> int:
         """Size of the values in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    def stream(self) -> Iterator[Array]:
+        """The values in pieces whose bytes, one after the other, are those of the whole."""
+        return iter((self.load(),)) if self.blocks is None else self.blocks()
 
     def map(self, function: Callable[[Array], Array], dtype: npt.DTypeLike | None = None) -> Weight:
         """The weight that `function` makes of this one: same shape, and same type unless `dtype` names another."""

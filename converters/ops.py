@@ -24,6 +24,9 @@ Tensor = Any
 Operand = Any
 """A tensor, a float, or a numpy array that broadcasts against the tensors (with a leading axis of 1 for the batch)."""
 
+BLOCK = 1 << 20
+"""Bytes of a large weight that are computed at once: fits into a core's cache, and malloc reuses it."""
+
 Pads = tuple[int, int, int, int]
 """Padding in pixels: top, left, bottom, right."""
 
@@ -84,12 +87,16 @@ class Conv:
             old = self.bias.load().astype(np.float64) if self.bias else 0.0
             return (old * factor + offset).astype(np.float32)
 
-        def multiply(array: Array) -> Array:
-            # In float64 and rounded once, as DarkNet and torch do it; numpy casts block by block, without a large copy.
-            factor = norm.affine()[0].reshape(by_channel)
-            return np.multiply(array, factor, out=np.empty(array.shape, np.float32), casting="same_kind")
+        def blocks() -> Iterator[Array]:
+            factor, array = norm.affine()[0].reshape(by_channel), weight.load()
+            rows = max(1, BLOCK // max(1, array[0].nbytes))
+            for start in range(0, len(array), rows):
+                piece = array[start : start + rows]
+                scale = factor if transposed else factor[start : start + rows]
+                # In float64 and rounded once, as DarkNet and torch do it; numpy casts in its small buffer.
+                yield np.multiply(piece, scale, out=np.empty(piece.shape, np.float32), casting="same_kind")
 
-        folded = weight.map(multiply)
+        folded = Weight(weight.shape, np.dtype(np.float32), lambda: np.concatenate(list(blocks())), blocks)
         return folded, Weight((channels,), np.dtype(np.float32), load_bias)
 
 

@@ -50,7 +50,7 @@ def read_header(path: Path) -> Header:
 
 
 def open_weights(path: Path, layers: Sequence[Layer]) -> dict[int, dict[str, Weight]]:
-    """The arrays of every layer that has some, by layer number and name; each is read when it is asked for.
+    """The arrays of every layer that has some, by layer number and name; each is mapped from the file when it is asked for.
 
     Raises:
         InputError: missing or empty.
@@ -72,7 +72,7 @@ def open_weights(path: Path, layers: Sequence[Layer]) -> dict[int, dict[str, Wei
 
 def _weight(path: Path, offset: int, shape: tuple[int, ...]) -> Weight:
     def load() -> Array:
-        return np.fromfile(path, "<f4", count=math.prod(shape), offset=offset).reshape(shape)
+        return np.memmap(path, "<f4", "r", offset, shape)
 
     return Weight(shape, np.dtype(np.float32), load)
 
