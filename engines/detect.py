@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -98,8 +98,9 @@ def _record(result: _Result, names: Sequence[str], frame: int, target: Path) -> 
     return record | {"detections": result.found.to_records(names)}
 
 
-def _targets(sources: Iterable[Source], folder: Path) -> dict[Path, Path]:
+def _targets(sources: Sequence[Source], folder: Path) -> dict[Path, Path]:
     """An annotated file for each source; sources of the same name get numbers."""
+    originals = {source.path.resolve() for source in sources}
     targets: dict[Path, Path] = {}
     taken: set[str] = set()
     for source in sources:
@@ -110,7 +111,7 @@ def _targets(sources: Iterable[Source], folder: Path) -> dict[Path, Path]:
             name = f"{source.path.stem}-{count}{suffix}"
         taken.add(name)
         target = folder / name
-        if target.exists() and source.path.exists() and target.samefile(source.path):
+        if target.resolve() in originals:
             raise InputError(
                 f"-o {folder} holds the pictures themselves and would overwrite them; choose another folder"
             )

@@ -85,7 +85,7 @@ def corners(boxes: Array) -> Array:
 
 
 def mask_polygons(mask: Array) -> list[list[int]]:
-    """The outlines of a mask [H, W] as flat lists x, y, x, y, ...; one for each separate part."""
+    """The outlines of a mask [H, W] as flat lists x, y, x, y, ...; one for each separate part that is no mere line."""
     import cv2
 
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)

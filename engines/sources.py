@@ -41,7 +41,7 @@ def find_sources(text: str) -> list[Source]:
     """
     path = Path(text)
     if path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in PICTURES + VIDEOS]
+        files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in PICTURES + VIDEOS and file.is_file()]
     elif path.exists():
         files = [path]
     else:
@@ -81,7 +81,10 @@ def read_picture(path: Path) -> Array:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}; check the path") from error
-    picture: Array | None = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        picture: Array | None = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error as error:
+        raise InputError(f"{path} cannot be decoded: {error.err}; give a smaller picture") from error
     if picture is None:
         raise InputError(f"{path} is not a picture that can be read; give a JPEG, PNG, BMP, WebP or TIFF file")
     return picture
@@ -104,11 +107,13 @@ def _read_video(path: Path) -> Iterator[Array]:
     import cv2
 
     video = cv2.VideoCapture(str(path))
+    there, picture = video.read()
+    if not there:
+        video.release()
+        raise InputError(f"{path} is a video without a frame that can be read; convert it to MP4 (H.264)")
     try:
-        while True:
-            there, picture = video.read()
-            if not there:
-                return
+        while there:
             yield picture
+            there, picture = video.read()
     finally:
         video.release()

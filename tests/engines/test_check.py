@@ -129,5 +129,5 @@ def test_a_batch_that_was_baked_in_is_found(tmp_path):
     path = write(tmp_path, colour_network())
     properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     meta = replace(from_properties(properties, "model.onnx"), batch=None)
-    with pytest.raises(VerificationError, match="out.onnx does not run, so it was not kept"):
+    with pytest.raises(VerificationError, match=r"out\.onnx does not run, so it was not kept"):
         check_onnx(path, meta, "out.onnx")

@@ -159,7 +159,7 @@ def test_raw_heads_are_suppressed_by_the_settings(tmp_path):
 
 def test_thresholds_that_are_inputs_follow_the_settings(tmp_path):
     path = write(tmp_path, colour_network(), None, "plain")
-    graph, properties = read_onnx(path)
+    graph, _ = read_onnx(path)
     meta = runtime_thresholds(graph, OnnxRuntime(path).meta)
     write_model(graph, to_properties(meta), path, meta)
     runtime = open_runtime(path)

@@ -30,9 +30,9 @@ SETTINGS = NmsSettings(conf_thres=0.6, topk_all=20, candidates=24)
 
 def colour_network(task: str = "detect", size: tuple[int, int] = (64, 96), **more: Any) -> Network:
     """The network for an input [B, 3, *size]; `more` changes its metadata."""
-    settings: dict[str, Any] = {"preprocess": STRETCH} | more
     points = (2, 3) if task == "pose" else None
-    meta = ModelMeta("ultralytics", task, NAMES, (CELL,), size, kpt_shape=points, **settings)
+    meta = ModelMeta("ultralytics", task, NAMES, (CELL,), size, kpt_shape=points, preprocess=STRETCH)
+    meta = replace(meta, **more)
 
     def forward(ops: Ops, images: Tensor) -> Mapping[str, Tensor]:
         colours = _averaged(ops, images, CELL)
