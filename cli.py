@@ -333,6 +333,7 @@ def _convert(options: argparse.Namespace) -> None:
 def _convert_module(options: argparse.Namespace) -> None:
     from . import console
     from .converters.torch_module import export_module
+    from .pipeline import simplify_model
 
     _require(
         options,
@@ -347,7 +348,7 @@ def _convert_module(options: argparse.Namespace) -> None:
     output = options.output or Path(f"{options.spec.rpartition(':')[2]}.onnx")
     done = export_module(
         options.spec, options.weights, _shape(options.input), options.opset, output,
-        dynamic=options.dynamic, simplify=options.simplify,
+        dynamic=options.dynamic, simplify=simplify_model if options.simplify else None,
     )  # fmt: skip
     for note in done.notes:
         console.say(f"note: {note}")

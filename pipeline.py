@@ -15,6 +15,7 @@ from .errors import InputError
 from .files import sha256_of, staged
 
 if TYPE_CHECKING:
+    import onnx
     import onnx_graphsurgeon as gs
 
     from .onnx_graph import Properties
@@ -249,6 +250,21 @@ def _with_thresholds(model: Model, settings: ConvertSettings) -> Model:
     from .graph_passes.thresholds import set_thresholds
 
     return replace(model, meta=set_thresholds(model.graph, model.meta, settings.conf_thres, settings.iou_thres))
+
+
+def simplify_model(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
+    """Run onnxsim over a model; returns it, and a sentence that says what was done.
+
+    Raises:
+        MissingDependencyError: onnxsim is not installed.
+    """
+    import onnx_graphsurgeon as gs
+
+    from .graph_passes.simplify import simplify
+    from .onnx_graph import load_all
+
+    graph, done = simplify(gs.import_onnx(model))
+    return load_all(graph, {}), str(done)
 
 
 def _simplify(model: Model) -> Model:

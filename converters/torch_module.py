@@ -13,7 +13,7 @@ import inspect
 import io
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,10 @@ class ModuleExport:
     notes: tuple[str, ...] = ()
 
 
+Simplify = Callable[[onnx.ModelProto], tuple[onnx.ModelProto, str]]
+"""A model -> the same model with fewer nodes, and a sentence that says what was done."""
+
+
 def export_module(
     spec: str,
     weights: Path | None,
@@ -61,7 +65,7 @@ def export_module(
     path: Path,
     *,
     dynamic: bool = False,
-    simplify: bool = False,
+    simplify: Simplify | None = None,
 ) -> ModuleExport:
     """Export a module to ONNX, and compare the file with the module.
 
@@ -72,7 +76,7 @@ def export_module(
         opset: of the ONNX.
         path: the file to write.
         dynamic: leave the first axis free.
-        simplify: run onnxsim over the graph.
+        simplify: a pass over the graph, before it is compared.
 
     Raises:
         InputError: the factory cannot be found or does not make a module, or the weights cannot be read.
@@ -89,7 +93,7 @@ def export_module(
     expected = _run_module(torch, module, example, spec)
     model, notes = _export(torch, module, example, opset, dynamic, len(expected), spec)
     if simplify:
-        model, note = _simplified(model)
+        model, note = simplify(model)
         notes += (note,)
     difference = _compare(model, example.numpy(), expected)
     with atomic_write(path) as stream:
@@ -218,16 +222,6 @@ def _trace_notes(caught: list[Any]) -> tuple[str, ...]:
         f"{len(caught)} values that depend on the input were taken as constants (first at {first}): the graph may be "
         f"right for this input shape only",
     )
-
-
-def _simplified(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
-    import onnx_graphsurgeon as gs
-
-    from ..graph_passes.simplify import simplify
-    from ..onnx_graph import load_all
-
-    graph, report = simplify(gs.import_onnx(model))
-    return load_all(graph, {}), str(report)
 
 
 def _compare(model: onnx.ModelProto, example: Array, expected: list[Array]) -> float:

@@ -133,7 +133,7 @@ def test_a_picture_that_claims_to_be_huge_is_named(tmp_path):
 def test_what_cannot_be_opened_is_named(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*gone\.jpg: No such file"):
         read_picture(tmp_path / "gone.jpg")
-    with pytest.raises(InputError, match="cannot read .*: Is a directory"):
+    with pytest.raises(InputError, match=r"cannot read .*: Is a directory"):
         read_picture(tmp_path)
 
 
