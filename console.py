@@ -63,12 +63,13 @@ def progress(what: str) -> Iterator[Callable[[float, str], None]]:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table on stdout."""
+    """Print a table on stdout, every text as it is: `[batch, 3]` is no markup."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
+    from rich.text import Text
 
-    grid = Table(*columns, title=title, title_justify="left")
+    grid = Table(*(Column(Text(name)) for name in columns), title=Text(title) if title else None, title_justify="left")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(Text, row))
     console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=not sys.stdout.isatty())
     console.print(grid)
