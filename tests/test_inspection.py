@@ -1,0 +1,163 @@
+"""What is said about model files of every kind, and that nothing but an error is said about others."""
+
+from __future__ import annotations
+
+import json
+
+import onnx
+import pytest
+from colour_network import colour_network, write
+from darknet_files import write_model as write_darknet
+from shared import golden_cases, needs_golden
+
+from trtzoo import ReadOptions, TrtZooError
+from trtzoo.cli import main
+from trtzoo.inspection import inspect
+
+
+def test_a_cfg(tmp_path):
+    found = inspect(write_darknet(tmp_path))
+    assert found.kind == "cfg"
+    expected = {
+        "family": "darknet",
+        "task": "detect",
+        "classes": "2: class0, class1",
+        "size": "64 x 64 (height x width), 3 channels",
+        "strides": "2",
+        "preprocessing": "stretch, rgb, 0..1",
+        "precision": "fp32",
+        "input": "images float32 [1, 3, 64, 64]",
+        "raw heads": "boxes float32 [1, A, 4], scores float32 [1, A, 2]",
+        "layers": "3",
+    }
+    assert {key: found.facts[key] for key in expected} == expected
+    assert found.facts["source"].startswith("model.cfg, sha256 ")
+    assert [line.split()[1] for line in found.layers] == ["convolutional", "convolutional", "yolo"]
+
+
+def test_a_cfg_with_options(tmp_path):
+    cfg = write_darknet(tmp_path)
+    (tmp_path / "two.names").write_text("cat\ndog\n")
+    facts = inspect(cfg, ReadOptions(names=tmp_path / "two.names", img_size=(32, 96))).facts
+    assert facts["classes"] == "2: cat, dog"
+    assert facts["input"] == "images float32 [1, 3, 32, 96]"
+
+
+def test_what_should_be_known_is_a_note(tmp_path):
+    from darknet_files import TINY
+
+    cfg = write_darknet(tmp_path, TINY.replace("channels=3", "channels=3\nfancy=1"))
+    assert "fancy= is unknown" in inspect(cfg).facts["note 1"]
+
+
+def test_weights(tmp_path):
+    found = inspect(write_darknet(tmp_path).with_suffix(".weights"))
+    assert found.kind == "weights"
+    # 8 filters of 3x3x3 and four numbers a filter, then 21 filters of 8 and a bias each.
+    assert found.facts["numbers"] == f"{8 * 27 + 32 + 21 * 8 + 21} (float32)"
+    assert (found.facts["version"], found.facts["header"]) == ("0.2.5", "20 bytes")
+
+
+@pytest.mark.parametrize("batch", [None, 4])
+def test_onnx_with_raw_heads(batch, tmp_path):
+    found = inspect(write(tmp_path, colour_network("pose"), batch))
+    axis = "batch" if batch is None else "4"
+    assert found.kind == "onnx"
+    assert found.facts["inputs"] == f"images float32 [{axis}, 3, 64, 96]"
+    assert found.facts["outputs"] == (
+        f"boxes float32 [{axis}, 24, 4], scores float32 [{axis}, 24, 3], keypoints float32 [{axis}, 24, 2, 3]"
+    )
+    assert found.facts["keypoints"] == "2 points of 3 values"
+    assert found.facts["producer"] == "trtzoo, opset 17"
+    assert "NMS" not in found.facts
+
+
+def test_onnx_end_to_end(tmp_path):
+    facts = inspect(write(tmp_path, colour_network(), 1, "plain", "flat")).facts
+    assert facts["outputs"] == "output float32 [1, 20, 6]"
+    assert facts["layout"] == "flat"
+    for part in ("route plain", "iou_thres 0.45", "conf_thres 0.6", "topk_all 20", "candidates 24"):
+        assert part in facts["NMS"]
+
+
+def test_operators_are_counted(tmp_path):
+    path = write(tmp_path, colour_network())
+    facts = inspect(path).facts
+    kinds = [node.op_type for node in onnx.load(path).graph.node]
+    assert facts["nodes"] == str(len(kinds))
+    counted = dict(reversed(part.split(" ")) for part in facts["operators"].split(", "))
+    assert counted == {kind: str(kinds.count(kind)) for kind in set(kinds)}
+    amounts = [int(part.split(" ")[0]) for part in facts["operators"].split(", ")]
+    assert amounts == sorted(amounts, reverse=True)
+
+
+def test_onnx_of_another_exporter_shows_its_metadata(tmp_path):
+    path = write(tmp_path, colour_network())
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {"author": "someone", "long": "x" * 5000})
+    onnx.save(model, path)
+    facts = inspect(path).facts
+    assert facts["metadata author"] == "someone"
+    assert len(facts["metadata long"]) == 200
+    assert "family" not in facts
+
+
+def test_an_nms_free_model_says_so(tmp_path):
+    facts = inspect(write(tmp_path, colour_network(nms_free=True, head="one2one"))).facts
+    assert facts["head"] == "NMS-free (one2one)"
+
+
+@needs_golden
+@pytest.mark.parametrize("case", golden_cases("ul_v8_") + golden_cases("y5_"), ids=lambda case: case.name)
+def test_checkpoints(case):
+    checkpoint = next(case.glob("*.pt"))
+    found = inspect(checkpoint)
+    truth = json.loads((case / "case.json").read_text())
+    assert found.kind == "checkpoint"
+    assert found.facts["task"] == truth["task"]
+    assert found.facts["classes"].split(":")[0] == str(truth["nc"])
+    assert len(found.layers) == int(found.facts["layers"])
+
+
+def lines_of(capsys, *arguments) -> str:
+    assert main([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_command_prints_a_table_that_shows_shapes(tmp_path, capsys):
+    printed = lines_of(capsys, "inspect", write(tmp_path, colour_network(), None))
+    assert "images float32 [batch, 3, 64, 96]" in printed
+    assert "boxes float32 [batch, 24, 4]" in printed
+
+
+def test_the_command_prints_json(tmp_path, capsys):
+    cfg = write_darknet(tmp_path)
+    document = json.loads(lines_of(capsys, "inspect", cfg, "--json"))
+    assert document["kind"] == "cfg"
+    assert len(document["layers"]) == 3
+    document = json.loads(lines_of(capsys, "inspect", cfg.with_suffix(".weights"), "--json"))
+    assert document["version"] == "0.2.5"
+
+
+def test_the_command_lists_layers(tmp_path, capsys):
+    printed = lines_of(capsys, "inspect", write_darknet(tmp_path), "--layers")
+    assert [line.split()[1] for line in printed.strip().splitlines()[-3:]] == ["convolutional", "convolutional", "yolo"]
+
+
+BROKEN = {
+    "nothing": ("model.onnx", b""),
+    "a truncated ONNX file": ("model.onnx", b"\x08\x08\x12\x06trtzoo\x3a\xff\xff"),
+    "a page of the web": ("model.pt", b"<html>"),
+    "short weights": ("model.weights", b"\0\0\0\0\2\0\0\0"),
+    "an empty archive": ("model.pt", b"PK\x05\x06" + b"\0" * 18),
+    "text": ("notes.txt", b"hello"),
+}
+
+
+@pytest.mark.parametrize(("name", "data"), BROKEN.values(), ids=BROKEN)
+def test_what_cannot_be_read_is_one_error_that_names_the_file(name, data, tmp_path):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(TrtZooError, match=name) as caught:
+        inspect(tmp_path / name)
+    assert "\n" not in str(caught.value)
