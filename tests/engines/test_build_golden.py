@@ -7,6 +7,7 @@ builds is printed at the end of the test run (conftest.py).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,16 @@ from rtx import needs_rtx
 from shared import GOLDEN, golden_cases
 
 from trtzoo.converters import read_network
-from trtzoo.converters.heads import ModelMeta, NmsSettings, TensorSpec, end2end_outputs, input_spec, raw_outputs, to_properties
-from trtzoo.converters.network import to_graph
+from trtzoo.converters.heads import (
+    ModelMeta,
+    NmsSettings,
+    TensorSpec,
+    end2end_outputs,
+    input_spec,
+    raw_outputs,
+    to_properties,
+)
+from trtzoo.converters.network import Network, to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.engines.builder import BuildSettings, build
 from trtzoo.engines.manifest import EngineTensor, Manifest
@@ -51,9 +60,7 @@ def test_builds(
 
 def convert(case: str, path: Path, end2end: bool, half: bool, batch: int | None) -> ModelMeta:
     """Write the ONNX of a golden model."""
-    folder = GOLDEN / case
-    model = next(folder / name for name in ("model.cfg", "model.pt") if (folder / name).exists())
-    graph, meta = to_graph(read_network(model, ReadOptions()), batch, 17)
+    graph, meta = to_graph(network(case), batch, 17)
     if half:
         meta, _ = to_half(graph, meta)
     if end2end:
@@ -65,7 +72,16 @@ def convert(case: str, path: Path, end2end: bool, half: bool, batch: int | None)
     return meta
 
 
-def assert_fits(specs: tuple[TensorSpec, ...] | list[TensorSpec], tensors: tuple[EngineTensor, ...] | list[EngineTensor]) -> None:
+@cache
+def network(case: str) -> Network:
+    folder = GOLDEN / case
+    model = next(folder / name for name in ("model.cfg", "model.pt") if (folder / name).exists())
+    return read_network(model, ReadOptions())
+
+
+def assert_fits(
+    specs: tuple[TensorSpec, ...] | list[TensorSpec], tensors: tuple[EngineTensor, ...] | list[EngineTensor]
+) -> None:
     """Names, types and shapes as in the contract; only the batch may be free."""
     assert [tensor.name for tensor in tensors] == [spec.name for spec in specs]
     for spec, tensor in zip(specs, tensors, strict=True):
@@ -73,7 +89,9 @@ def assert_fits(specs: tuple[TensorSpec, ...] | list[TensorSpec], tensors: tuple
         assert len(tensor.shape) == len(spec.shape)
         assert -1 not in tensor.shape[1:]
         assert tensor.shape[0] == (-1 if spec.shape[0] == "batch" else spec.shape[0])
-        assert all(isinstance(want, str) or want == have for want, have in zip(spec.shape[1:], tensor.shape[1:], strict=True))
+        assert all(
+            isinstance(want, str) or want == have for want, have in zip(spec.shape[1:], tensor.shape[1:], strict=True)
+        )
 
 
 def describe(meta: ModelMeta, outputs: str, precision: str, batch: str, manifest: Manifest) -> dict[str, object]:
