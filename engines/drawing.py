@@ -106,7 +106,8 @@ def _draw_object(canvas: Array, found: Detections, row: int, outline: Array, pen
 
 def _whole(points: Array) -> Array:
     """Points as whole numbers; what is no number becomes 0."""
-    return np.rint(np.clip(np.nan_to_num(points), -FARTHEST, FARTHEST)).astype(np.int32)
+    whole: Array = np.rint(np.clip(np.nan_to_num(points), -FARTHEST, FARTHEST)).astype(np.int32)
+    return whole
 
 
 def _label(canvas: Array, text: str, corner: Array, colour: Colour, pen: _Pen) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from .. import console
 from ..converters import read_network, recognise
+from ..converters.names import read_names
 from ..converters.options import ReadOptions
 from ..errors import InputError, UnsupportedError
 from .runtimes.base import Runtime
@@ -25,15 +27,15 @@ def open_runtime(
         path: a `.cfg`, `.pt`, `.onnx` or `.engine`.
         backend: one of `BACKENDS`; None takes what fits the file.
         device: "cpu", or a GPU as "cuda:0"; an engine runs on GPU 0 unless another is named.
-        read: how a cfg or checkpoint is read.
+        read: how a cfg or checkpoint is read; of a finished model only the class names can be others.
 
     Raises:
-        InputError: the file cannot be read, or this backend cannot run it.
+        InputError: the file cannot be read, this backend cannot run it, or `read` asks for what only a conversion can do.
         MissingDependencyError: the backend is not installed.
     """
     kind = recognise(path)
     if kind == "engine" or backend in ("tensorrt", "tensorrt-rtx"):
-        return _open_engine(path, kind, backend, device)
+        return _with_options(_open_engine(path, kind, backend, device), path, read)
     if backend == "torch":
         return _open_torch(path, kind, device, read)
     if kind != "onnx":
@@ -41,7 +43,7 @@ def open_runtime(
     runtime, lowered = open_onnx(path, device)
     for phrase in lowered:
         console.say(f"note: {path}: {phrase}, since ONNX Runtime has no such plugin")
-    return runtime
+    return _with_options(runtime, path, read)
 
 
 def open_onnx(path: Path, device: str = "cpu", where: str = "") -> tuple[OnnxRuntime, list[str]]:
@@ -82,6 +84,21 @@ def _lowered(path: Path, where: str) -> tuple[bytes, list[str]] | None:
         return None
     phrases = lower(graph, meta)
     return load_all(graph, properties).SerializeToString(), phrases
+
+
+def _with_options(runtime: Runtime, path: Path, read: ReadOptions) -> Runtime:
+    """A finished model under the class names of the user; all else was settled when it was converted."""
+    meta = runtime.meta
+    if read.img_size not in (None, meta.imgsz):
+        raise InputError(
+            f"{path} was converted for an input of {meta.imgsz[0]}x{meta.imgsz[1]} (height x width); leave --img-size out, or "
+            f"convert the weights with it"
+        )
+    if read.weights or read.head:
+        raise InputError(f"{path} is converted already; leave --weights and --head out, or give the .cfg or .pt")
+    if read.names:
+        runtime.meta = replace(meta, names=read_names(read.names, len(meta.names)))
+    return runtime
 
 
 def _open_engine(path: Path, kind: str, backend: str | None, device: str) -> Runtime:

@@ -66,7 +66,8 @@ def _iou(boxes: Array) -> Overlap:
     def overlap(row: int) -> Array:
         sides = np.clip(np.minimum(high, high[row]) - np.maximum(low, low[row]), 0, None)
         inter: Array = sides[:, 0] * sides[:, 1]
-        return inter / (area[row] + area - inter)
+        ratio: Array = inter / (area[row] + area - inter)
+        return ratio
 
     return overlap
 
@@ -89,8 +90,8 @@ def _probabilistic_iou(boxes: Array) -> Overlap:
         shift = (both_a * dy * dy + both_b * dx * dx - 2 * both_c * dx * dy) / (4 * (determinant + tiny))
         shape = np.log(determinant / (4 * root[row] * root + tiny) + tiny) / 2
         distance = np.clip(shift + shape, tiny, 100)
-        likeness: Array = np.exp(-distance)
-        return 1 - np.sqrt(1 + tiny - likeness)
+        likeness: Array = 1 - np.sqrt(1 + tiny - np.exp(-distance))
+        return likeness
 
     return overlap
 

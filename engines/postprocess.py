@@ -135,10 +135,8 @@ def _upright(boxes: Array, placement: Placement) -> Array:
 
 def _oriented(boxes: Array, placement: Placement) -> Array:
     """Boxes [N, 5] in picture pixels: what becomes of the two axes of each, which a stretched picture turns and scales."""
-    cosine, sine = np.cos(boxes[:, 4:]), np.sin(boxes[:, 4:])
-    along, across = (
-        axis / np.float32(placement.scale) for axis in (np.hstack([cosine, sine]), np.hstack([-sine, cosine]))
-    )
+    cosine, sine, scale = np.cos(boxes[:, 4:]), np.sin(boxes[:, 4:]), np.array(placement.scale, np.float32)
+    along, across = np.hstack([cosine, sine]) / scale, np.hstack([-sine, cosine]) / scale
     growth = np.stack([np.linalg.norm(along, axis=1), np.linalg.norm(across, axis=1)], axis=1)
     angle = np.arctan2(along[:, 1:], along[:, :1])
     return np.concatenate([placement.to_picture(boxes[:, :2]), boxes[:, 2:4] * growth, angle], axis=1)
@@ -155,16 +153,16 @@ def _picture_masks(masks: Array, boxes: Array, placement: Placement, meta: Model
     import cv2
 
     result = np.zeros((len(masks), *placement.size), bool)
-    pixels = np.float32([masks.shape[2] / meta.imgsz[1], masks.shape[1] / meta.imgsz[0]])
-    scale, offset = np.float32(placement.scale) * pixels, np.float32(placement.offset) * pixels
+    pixels = np.array([masks.shape[2] / meta.imgsz[1], masks.shape[1] / meta.imgsz[0]])
+    scale, offset = np.array(placement.scale) * pixels, np.array(placement.offset) * pixels
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for row, (mask, box) in enumerate(zip(masks, boxes, strict=True)):
         corner, end = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int)
         if (end <= corner).any():
             continue
         # Pixel centres of the picture's part -> pixel centres of the mask.
-        start = (corner + np.float32(0.5)) * scale + offset - np.float32(0.5)
-        matrix = np.float32([[scale[0], 0, start[0]], [0, scale[1], start[1]]])
+        start = (corner + 0.5) * scale + offset - 0.5
+        matrix = np.array([[scale[0], 0, start[0]], [0, scale[1], start[1]]])
         size = int(end[0] - corner[0]), int(end[1] - corner[1])
         smooth = cv2.warpAffine(mask.astype(np.float32), matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         result[row, corner[1] : end[1], corner[0] : end[0]] = smooth > 0.5

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from colour_network import SETTINGS, cells, colour_network, picture_with, write
+from colour_network import NAMES, SETTINGS, cells, colour_network, picture_with, write
 from darknet_files import write_model as write_darknet
 
-from trtzoo import Predictor, open_runtime
+from trtzoo import Predictor, ReadOptions, open_runtime
 from trtzoo.engines.load import open_onnx
 from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
 from trtzoo.engines.runtimes.torch import TorchRuntime
@@ -146,6 +146,34 @@ def test_a_backend_that_does_not_fit_the_file_is_refused(backend, message, tmp_p
     path = write(tmp_path, colour_network())
     with pytest.raises(InputError, match=message):
         open_runtime(path, backend)
+
+
+def test_a_finished_model_takes_other_class_names(tmp_path):
+    path = write(tmp_path, colour_network(), 1, "plain")
+    (tmp_path / "three.names").write_text("rot\ngrün\nblau\n", encoding="utf-8")
+    assert open_runtime(path, read=ReadOptions(names=tmp_path / "three.names")).meta.names == ("rot", "grün", "blau")
+    assert open_runtime(path, read=ReadOptions(img_size=(64, 96))).meta.names == NAMES
+
+
+SETTLED = {
+    "another size": (ReadOptions(img_size=(64, 64)), r"was converted for an input of 64x96 .*leave --img-size out"),
+    "weights": (ReadOptions(weights=Path("a.weights")), "is converted already; leave --weights and --head out"),
+    "a head": (ReadOptions(head="one2many"), "is converted already; leave --weights and --head out"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), SETTLED.values(), ids=SETTLED)
+def test_what_only_a_conversion_can_change_is_refused(options, message, tmp_path):
+    path = write(tmp_path, colour_network())
+    with pytest.raises(InputError, match=message):
+        open_runtime(path, read=options)
+
+
+def test_another_number_of_names_is_refused(tmp_path):
+    path = write(tmp_path, colour_network())
+    (tmp_path / "two.names").write_text("a\nb\n")
+    with pytest.raises(InputError, match="holds 2 names, but the model has 3 classes"):
+        open_runtime(path, read=ReadOptions(names=tmp_path / "two.names"))
 
 
 def test_weights_alone_are_refused(tmp_path):
