@@ -53,9 +53,10 @@ def add_nms(
     if meta.task == "classify":
         return meta, "a classifier has no boxes: its probabilities pass through"
     route, reason = resolve(meta, settings, target)
-    meta = meta.with_nms(replace(settings, route=route))
+    settings = replace(settings, route=route)
+    meta = meta.with_nms(settings)
     check_layout(meta, layout)
-    outputs = _rows(Emitter(graph, "/nms"), find_heads(graph, meta), meta, replace(settings, route=route), target)
+    outputs = _rows(Emitter(graph, "/nms"), find_heads(graph, meta), meta, settings, target)
     return dress_rows(graph, meta, outputs, layout), reason
 
 
