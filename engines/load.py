@@ -46,13 +46,14 @@ def open_runtime(
     return _with_options(runtime, path, read)
 
 
-def open_onnx(path: Path, device: str = "cpu", where: str = "") -> tuple[OnnxRuntime, list[str]]:
+def open_onnx(path: Path, device: str = "cpu", where: str = "", optimize: bool = True) -> tuple[OnnxRuntime, list[str]]:
     """Load an ONNX file of trtzoo's; EfficientNMS plugins in it are lowered in memory.
 
     Args:
         path: the file.
         device: "cpu", or a GPU as "cuda:0".
         where: name for messages.
+        optimize: as `OnnxRuntime` takes it.
 
     Returns:
         The runtime, and what was lowered, a phrase each.
@@ -63,13 +64,13 @@ def open_onnx(path: Path, device: str = "cpu", where: str = "") -> tuple[OnnxRun
     """
     where = where or str(path)
     try:
-        return OnnxRuntime(path, device, where), []
+        return OnnxRuntime(path, device, where, optimize), []
     except UnsupportedError:
         lowered = _lowered(path, where)
         if lowered is None:
             raise
     model, phrases = lowered
-    return OnnxRuntime(model, device, where), phrases
+    return OnnxRuntime(model, device, where, optimize), phrases
 
 
 def _lowered(path: Path, where: str) -> tuple[bytes, list[str]] | None:
