@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..converters.heads import ModelMeta
+from ..errors import UnsupportedError
 from ..weights import Array
 
 
@@ -44,11 +45,18 @@ def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
 
     Returns:
         An image in the type and layout of the model's input (`heads.input_spec`), and where the picture lies in it.
+
+    Raises:
+        UnsupportedError: the input has neither one nor three channels.
     """
     import cv2
 
     settings = meta.preprocess
-    if settings.colour == "gray":
+    if meta.channels not in (1, 3):
+        raise UnsupportedError(
+            f"the model takes {meta.channels} channels, but pictures have three; run it from your own code"
+        )
+    if meta.channels == 1:
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)[..., None]
     elif settings.colour == "rgb":
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

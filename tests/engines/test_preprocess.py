@@ -9,6 +9,7 @@ from PIL import Image
 
 from trtzoo.converters.heads import ModelMeta, Preprocess
 from trtzoo.engines.preprocess import Placement, prepare
+from trtzoo.errors import UnsupportedError
 
 PAD = 114
 
@@ -210,6 +211,17 @@ def test_gray_is_the_luminance():
     assert image.shape == (1, 64, 96)
     assert abs(image[0, 32, 48] * 255 - (0.114 * 10 + 0.587 * 20 + 0.299 * 30)) <= 0.5
     assert image[0, 32, 0] == np.float32(114 / 255)
+
+
+@pytest.mark.parametrize("colour", ["gray", "rgb"])
+def test_one_channel_is_gray_whatever_the_metadata_calls_it(colour):
+    image, _ = prepare(noise(30, 40), meta_of((64, 96), colour=colour, channels=1))
+    assert image.shape == (1, 64, 96)
+
+
+def test_channels_that_no_picture_has_are_refused():
+    with pytest.raises(UnsupportedError, match="takes 4 channels, but pictures have three"):
+        prepare(noise(30, 40), meta_of((64, 96), channels=4))
 
 
 @pytest.mark.parametrize("layout", ["chw", "hwc"])
