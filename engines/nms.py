@@ -31,9 +31,9 @@ def select(boxes: Array, scores: Array, settings: NmsSettings, suppress: bool = 
     Returns:
         anchors [N] and classes [N].
     """
-    anchors, classes = _candidates(scores, settings)
+    anchors, classes = _candidates(scores, settings, settings.candidates if suppress else settings.topk_all)
     if not suppress:
-        return anchors[: settings.topk_all], classes[: settings.topk_all]
+        return anchors, classes
     overlap = (_probabilistic_iou if boxes.shape[1] == 5 else _iou)(boxes[anchors])
     kept: list[int] = []
     alive = np.ones(len(anchors), bool)
@@ -46,14 +46,14 @@ def select(boxes: Array, scores: Array, settings: NmsSettings, suppress: bool = 
     return anchors[kept], classes[kept]
 
 
-def _candidates(scores: Array, settings: NmsSettings) -> tuple[Array, Array]:
+def _candidates(scores: Array, settings: NmsSettings, count: int) -> tuple[Array, Array]:
     if settings.multi_label:
         anchors, classes = np.nonzero(scores > settings.conf_thres)
     else:
         classes = scores.argmax(axis=1)
         anchors = np.nonzero(scores.max(axis=1) > settings.conf_thres)[0]
         classes = classes[anchors]
-    best = np.argsort(-scores[anchors, classes], kind="stable")[: settings.candidates]
+    best = np.argsort(-scores[anchors, classes], kind="stable")[:count]
     return anchors[best], classes[best]
 
 

@@ -87,11 +87,12 @@ def _end2end_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
     if meta.layout in ("flat", "ultralytics"):
         return _flat_rows(image, meta)
     used = slice(int(image["num_dets"].reshape(-1)[0]))
-    extras = {field: image[name][used] for field, name in _EXTRA_OUTPUTS.items() if name in image}
-    return _Rows(image["det_boxes"][used], image["det_scores"][used], image["det_classes"][used], **extras)
-
-
-_EXTRA_OUTPUTS = {"keypoints": "det_kpts", "masks": "det_masks"}
+    rows = _Rows(image["det_boxes"][used], image["det_scores"][used], image["det_classes"][used])
+    if meta.task == "pose":
+        return replace(rows, keypoints=image["det_kpts"][used])
+    if meta.task == "segment":
+        return replace(rows, masks=_continued(image["det_masks"][used], rows.boxes, meta))
+    return rows
 
 
 def _flat_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
@@ -104,7 +105,8 @@ def _flat_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
     if meta.task == "pose" and meta.kpt_shape:
         return _Rows(boxes, scores, classes, extras.reshape(len(extras), *meta.kpt_shape))
     if meta.task == "segment":
-        masks = _masks(extras, image["output1"]) if "output1" in image else _unflattened(extras, meta)
+        finished = meta.layout == "flat"
+        masks = _continued(_unflattened(extras, meta), boxes, meta) if finished else _masks(extras, image["output1"])
         return _Rows(boxes, scores, classes, masks=masks)
     return _Rows(boxes, scores, classes)
 
@@ -127,6 +129,22 @@ def _unflattened(pixels: Array, meta: ModelMeta) -> Array:
             "model with --layout separate"
         )
     return pixels.reshape(len(pixels), *size)
+
+
+def _continued(masks: Array, boxes: Array, meta: ModelMeta) -> Array:
+    """Masks [N, h, w] that the graph cut to their boxes, the values at the rim continued outwards.
+
+    The graph keeps whole mask pixels (`graph_passes.nms.masks`), so up to one at the rim of a box is lost.
+    """
+    height, width = masks.shape[1:]
+    scale = np.array([width / meta.imgsz[1], height / meta.imgsz[0]] * 2, np.float32)
+    edges = np.clip(np.ceil(boxes * scale), 0, [width, height, width, height]).astype(int)
+    continued = masks.astype(np.float32)
+    for row, (left, top, right, bottom) in enumerate(edges):
+        if left < right and top < bottom:
+            around = (top, height - bottom), (left, width - right)
+            continued[row] = np.pad(masks[row, top:bottom, left:right], around, "edge")
+    return continued
 
 
 def _upright(boxes: Array, placement: Placement) -> Array:

@@ -93,6 +93,8 @@ def test_without_suppression_the_best_rows_are_the_answer():
     best = np.argsort(-scores.max(1))[: SETTINGS.topk_all]
     assert anchors.tolist() == best.tolist()
     assert classes.tolist() == scores[best].argmax(1).tolist()
+    fewer = replace(SETTINGS, candidates=5)
+    assert select(heads["boxes"][0], scores, fewer, suppress=False)[0].tolist() == best.tolist()
 
 
 @pytest.mark.filterwarnings("error")
@@ -148,7 +150,7 @@ def test_raw_heads_and_the_graphs_rows_give_the_same_detections(form, layout):
 def assert_same(
     outputs: dict[str, Any], meta: ModelMeta, heads: dict[str, Any], raw: ModelMeta, image: int, settings: NmsSettings
 ) -> None:
-    """Equal rows; masks, which the graph cuts to their boxes at prototype resolution, equal but for their rims."""
+    """Equal rows; masks, which the graph cuts to their boxes at prototype resolution, equal but for one pixel of that."""
     ours, graph = (decode(values, image, PLACEMENT, m, settings) for values, m in ((heads, raw), (outputs, meta)))
     assert len(ours) > 1
     np.testing.assert_array_equal(ours.scores, graph.scores)

@@ -225,6 +225,21 @@ def test_a_mask_is_placed_by_its_pixels_not_by_its_box():
     assert np.abs(extent(mask) - BOXES[0]).max() <= 1
 
 
+@pytest.mark.parametrize("layout", ["separate", "flat"])
+@pytest.mark.parametrize("shift", [0, 1, 2, 3], ids=lambda shift: f"{shift} network pixels beside the mask's grid")
+def test_an_object_that_fills_its_box_fills_it_in_the_picture_too(shift, layout):
+    """The graph keeps a mask pixel where x1 <= x < x2: of a box between two pixels it loses the left one."""
+    placement, meta = PLACEMENTS["letterbox"], meta_of("segment", layout, True)
+    scene = scene_of("segment", placement)
+    scene.boxes[:] = np.float32([16, 32, 40, 56]) + shift
+    y, x = np.mgrid[: MASK[0], : MASK[1]]
+    left, top, right, bottom = scene.boxes[0] / 4
+    scene.masks[:] = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+    found = decode(rows(scene, meta), 0, placement, meta, SETTINGS)
+    assert np.abs(extent(found.masks[0]) - found.boxes[0]).max() <= 1
+    assert found.masks[0].sum() > 0.97 * 240**2
+
+
 @pytest.mark.parametrize("box", [[30, 30, 30, 50], [-9, -9, -1, -1], [10.2, 30, 10.4, 40]], ids=str)
 def test_masks_of_boxes_without_pixels_are_empty_or_thin(box):
     placement, meta = PLACEMENTS["letterbox"], meta_of("segment", "separate", True)
