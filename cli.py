@@ -390,7 +390,7 @@ def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
 
 def _candidates(options: argparse.Namespace) -> int:
     """M, which must leave the NMS something to choose K rows from."""
-    return options.nms_candidates or (3840 if (options.topk_all or 0) >= 1000 else 1000)
+    return getattr(options, "nms_candidates", None) or (3840 if (options.topk_all or 0) >= 1000 else 1000)
 
 
 def _changed(settings: NmsSettings, options: argparse.Namespace) -> NmsSettings:
@@ -474,6 +474,8 @@ def _lower(options: argparse.Namespace) -> None:
 
 
 def _detect(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
     from .engines.detect import detect
     from .engines.load import open_runtime
     from .engines.predictor import Predictor, default_settings
@@ -481,8 +483,9 @@ def _detect(options: argparse.Namespace) -> None:
 
     sources = find_sources(options.source)
     runtime = open_runtime(options.model, options.backend, options.device, _read_options(options))
-    predictor = Predictor(runtime, _changed(default_settings(runtime.meta), options))
-    done = detect(predictor, sources, options.output, str(options.model))
+    settings = _changed(default_settings(runtime.meta), options)
+    settings = settings if runtime.meta.end2end else replace(settings, candidates=_candidates(options))
+    done = detect(Predictor(runtime, settings), sources, options.output, str(options.model))
     pictures = f"{done.pictures} picture{'s' if done.pictures > 1 else ''}"
     what = f"classified {pictures}" if runtime.meta.task == "classify" else f"{done.objects} objects in {pictures}"
     speed = f"{1000 * done.seconds / max(done.pictures, 1):.1f} ms a picture on {runtime.name}"

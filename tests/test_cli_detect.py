@@ -181,6 +181,20 @@ def test_thresholds_of_raw_heads_are_those_of_the_command(tmp_path):
     assert_same(raw, whole)
 
 
+def test_thousands_of_rows_come_from_as_many_candidates(tmp_path):
+    flags = ["--conf-thres", "0.000001", "--iou-thres", "1", "--topk-all", "1200"]
+    raw = detect(convert(tmp_path), PICTURES / "shapes1.jpg", tmp_path / "raw", *flags)
+    whole = detect(convert(tmp_path, "--end2end", *flags), PICTURES / "shapes1.jpg", tmp_path / "whole")
+    assert len(raw[0]) > 1000
+    assert_same(raw, whole)
+
+
+def test_a_threshold_out_of_range_is_an_error(tmp_path, capsys):
+    source = PICTURES / "shapes1.jpg"
+    assert main(["detect", str(SHAPES), str(source), "-o", str(tmp_path), "--conf-thres", "25"]) == 1
+    assert "--conf-thres 25.0 is out of range" in capsys.readouterr().err
+
+
 def test_thresholds_that_are_inputs_are_those_of_the_command(tmp_path):
     inputs = convert(tmp_path, "--end2end", "--runtime-thresholds", "--topk-all", "300")
     raw = detect(convert(tmp_path, name="raw.onnx"), PICTURES, tmp_path / "raw", *LOOSE)

@@ -13,6 +13,7 @@ from trtzoo.converters.heads import ModelMeta, NmsSettings, Preprocess, to_prope
 from trtzoo.converters.network import to_graph
 from trtzoo.engines.predictor import default_settings
 from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
+from trtzoo.errors import InputError
 from trtzoo.graph_passes.thresholds import runtime_thresholds
 from trtzoo.graph_passes.uint8_input import to_uint8_input
 from trtzoo.onnx_graph import load_all, read_onnx
@@ -187,6 +188,15 @@ def test_a_classifier_gives_probabilities(tmp_path):
     red, blue = (picture_with([(number, label) for number in range(24)]) for label in (0, 2))
     found = predictor([red, blue, red])
     assert [NAMES[detections.top_classes(1)[0][0]] for detections in found] == ["red", "blue", "red"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"conf_thres": 1.0}, {"conf_thres": -0.1}, {"iou_thres": 0.0}, {"iou_thres": 1.5}], ids=str
+)
+def test_thresholds_out_of_range_are_refused(settings):
+    flag = "--" + next(iter(settings)).replace("_", "-")
+    with pytest.raises(InputError, match=f"{flag} .* is out of range; choose"):
+        Predictor(Recorder(colour_network().meta), replace(SETTINGS, **settings))
 
 
 def test_defaults_come_from_the_model():
