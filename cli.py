@@ -157,6 +157,14 @@ def _add_convert(commands: Any) -> None:
     )
     _add_thresholds(end2end, "0.25", "0.45", "100")
     end2end.add_argument("--runtime-thresholds", action="store_true", help="make the thresholds inputs of the graph")
+    end2end.add_argument(
+        "--class-thres",
+        type=_class_threshold,
+        nargs="+",
+        default=[],
+        metavar="NAME=X",
+        help="least scores of single classes",
+    )
 
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:
@@ -372,7 +380,8 @@ def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
     if options.half_io or options.half_pictures:
         _require(options, options.half, "--half-io and --half-pictures go with --half; add it, or leave them out")
     nms = _changed(NmsSettings(route=options.nms, candidates=_candidates(options)), options)
-    wanted = EndToEnd(nms, options.target, options.multi_label, options.runtime_thresholds)
+    classes = dict(options.class_thres)
+    wanted = EndToEnd(nms, options.target, options.multi_label, options.runtime_thresholds, classes)
     return ConvertSettings(
         read=_read_options(options),
         batch=None if options.dynamic else options.batch_size,
@@ -531,6 +540,17 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
     return number
+
+
+def _class_threshold(text: str) -> tuple[str, float]:
+    name, equals, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        equals = ""
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text} is no NAME=X, such as person=0.5")
+    return name, number
 
 
 def _device(text: str) -> str:

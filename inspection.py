@@ -137,6 +137,7 @@ def _meta_facts(meta: ModelMeta) -> dict[str, str]:
     if meta.nms:
         facts["NMS"] = ", ".join(f"{key} {value}" for key, value in asdict(meta.nms).items())
         facts["layout"] = meta.layout
+    facts |= {key.replace("_", " "): str(value) for key, value in meta.extra.items()}
     if meta.source:
         facts["source"] = f"{meta.source}, sha256 {meta.source_sha256}"
     return facts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +31,14 @@ class EndToEnd:
         target: what the graph is for, as `graph_passes.target.parse_target` reads it.
         multi_label: every class of a box above the threshold; None does what the family's own framework does.
         runtime_thresholds: make the thresholds inputs of the graph.
+        class_thresholds: higher score thresholds of single classes, by name.
     """
 
     settings: NmsSettings = NmsSettings()
     target: str = "onnxruntime"
     multi_label: bool | None = None
     runtime_thresholds: bool = False
+    class_thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,7 @@ def write_model(graph: gs.Graph, properties: Properties, output: Path, check: Mo
 
 
 def _add_nms(model: Model, wanted: EndToEnd, layout: str, path: Path) -> Model:
+    from .graph_passes.class_thresholds import set_class_thresholds
     from .graph_passes.nms import add_nms
     from .graph_passes.target import parse_target
     from .graph_passes.thresholds import runtime_thresholds
@@ -237,7 +240,10 @@ def _add_nms(model: Model, wanted: EndToEnd, layout: str, path: Path) -> Model:
         raise InputError(f"{path} is end to end already; leave --end2end out, or convert the original model")
     multi_label = model.meta.multi_label if wanted.multi_label is None else wanted.multi_label
     settings = replace(wanted.settings, multi_label=multi_label)
-    meta, reason = add_nms(model.graph, model.meta, settings, parse_target(wanted.target), layout)
+    meta = model.meta
+    if wanted.class_thresholds:
+        meta = set_class_thresholds(model.graph, meta, wanted.class_thresholds)
+    meta, reason = add_nms(model.graph, meta, settings, parse_target(wanted.target), layout)
     if wanted.runtime_thresholds:
         meta = runtime_thresholds(model.graph, meta)
     return replace(model, meta=meta, notes=(*model.notes, reason))
