@@ -437,7 +437,7 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _print_trtexec(options: argparse.Namespace, output: Path) -> None:
-    from .engines.builder import model_meta
+    from .engines.record import model_meta
     from .engines.trtexec import trtexec_line
     from .graph_passes.target import parse_target
 

@@ -148,8 +148,7 @@ def convert(model: Path, output: Path, settings: ConvertSettings = ConvertSettin
         TrtZooError: with what is wrong, where, and what to do; `output` is then as it was before.
     """
     start = time.perf_counter()
-    if output.is_dir():
-        raise InputError(f"-o {output} is a folder; name the file to write")
+    _check_output(model, output)
     loaded = load_model(model, settings)
     write_model(loaded.graph, loaded.properties, output, loaded.meta if settings.verify else None)
     return Conversion(output, loaded.meta, loaded.notes, len(loaded.graph.nodes), time.perf_counter() - start)
@@ -172,11 +171,20 @@ def lower(model: Path, output: Path, verify: bool = True) -> list[str]:
     from .graph_passes.lower import lower as lower_graph
     from .onnx_graph import read_onnx
 
+    _check_output(model, output)
     graph, properties = read_onnx(model)
     meta = from_properties(properties, str(model)) if "trtzoo" in properties else None
     replaced = lower_graph(graph, meta)
     write_model(graph, properties, output, meta if verify else None)
     return replaced
+
+
+def _check_output(model: Path, output: Path) -> None:
+    """Refuse to write over the model itself, which may be the only copy."""
+    if output.is_dir():
+        raise InputError(f"-o {output} is a folder; name the file to write")
+    if output.exists() and model.exists() and output.samefile(model):
+        raise InputError(f"{output} is the model itself and would be overwritten; name another file with -o")
 
 
 def load_model(path: Path, settings: ConvertSettings) -> Model:
@@ -210,7 +218,7 @@ def read_model(path: Path, settings: ConvertSettings) -> Model:
     if recognise(path) == "onnx" and settings.read.family in (None, "onnx"):
         from .converters.onnx_import import read
 
-        return _with_thresholds(Model(*read(path, settings.read)), settings)
+        return _with_thresholds(_batch_kept(Model(*read(path, settings.read)), settings.batch), settings)
     from .converters.network import to_graph
 
     network = read_network(path, settings.read)
@@ -247,6 +255,15 @@ def _add_nms(model: Model, wanted: EndToEnd, layout: str, path: Path) -> Model:
     if wanted.runtime_thresholds:
         meta = runtime_thresholds(model.graph, meta)
     return replace(model, meta=meta, notes=(*model.notes, reason))
+
+
+def _batch_kept(model: Model, wanted: int | None) -> Model:
+    """Say that a finished graph keeps its batch, where another one was asked for."""
+    if wanted in (1, model.meta.batch):
+        return model
+    batch = "free" if model.meta.batch is None else model.meta.batch
+    note = f"the batch stays {batch}, as in the file; export the model again to change it"
+    return replace(model, notes=(*model.notes, note))
 
 
 def _with_thresholds(model: Model, settings: ConvertSettings) -> Model:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import compat, timing_cache
+from . import compat
 from .compat import Api
 from .profiles import NetworkInput, batch_note, plan_profile
 from .settings import BuildSettings, Range
@@ -78,6 +78,8 @@ def load_timings(api: Api, config: Any, settings: BuildSettings, gpu: str, note:
     """Give the builder the timings of earlier builds, None where it is to keep none."""
     if settings.timing_cache is None or api.rtx:
         return None
+    from . import timing_cache
+
     path = timing_cache.cache_file(settings.timing_cache, gpu, api.version)
     timings = config.create_timing_cache(timing_cache.read_cache(path))
     if not config.set_timing_cache(timings, False):
@@ -89,6 +91,8 @@ def load_timings(api: Api, config: Any, settings: BuildSettings, gpu: str, note:
 
 def keep_timings(config: Any, kept: Timings) -> None:
     """Join the timings of this build with what other builds wrote meanwhile."""
+    from .timing_cache import update_cache
+
     timings = config.get_timing_cache()
 
     def merge(present: bytes) -> bytes:
@@ -96,4 +100,4 @@ def keep_timings(config: Any, kept: Timings) -> None:
             timings.combine(config.create_timing_cache(present), False)
         return bytes(timings.serialize())
 
-    timing_cache.update_cache(kept.path, merge)
+    update_cache(kept.path, merge)

@@ -21,7 +21,6 @@ from typing import Any
 from ..errors import InputError, TrtZooError, UnsupportedError
 from . import compat
 from .build_config import add_profile, idle_settings, keep_timings, load_timings, make_config
-from .build_errors import explain_build
 from .compat import Api
 from .messages import CANCEL, send
 from .parsed_network import parse
@@ -103,6 +102,8 @@ def build_plan(request: BuildRequest, channel: socket.socket, cancelled: threadi
     plan = builder.build_serialized_network(parsed.network, config)
     seconds = {"parse": round(parsed.seconds, 4), "build": round(time.perf_counter() - start, 4)}
     if plan is None:
+        from .build_errors import explain_build
+
         raise explain_build(request.onnx, api.name, errors_of(log))
     if timings:
         keep_timings(config, timings)

@@ -24,6 +24,7 @@ Sources: NVIDIA's guide for the migration from 10 to 11, and the names in the bi
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,12 +117,14 @@ def make_builder(api: Api, log: Any) -> Any:
     if not api.rtx:
         trt.init_libnvinfer_plugins(log, "")
     try:
-        return trt.Builder(log)
+        builder = trt.Builder(log)
     except TypeError as error:  # what the bindings raise when the library hands back nothing
         raise UnsupportedError(
             f"{api.name} cannot start a builder, most often because it finds no GPU that it supports; build on the "
             f"machine where the engine will run, or use --target tensorrt-rtx, which builds without a GPU"
         ) from error
+    builder.max_threads = max(1, os.cpu_count() or 1)
+    return builder
 
 
 def make_network(api: Api, builder: Any) -> Any:

@@ -16,8 +16,9 @@ from ..files import sha256_of
 from . import compat
 from .engine_file import EngineFile, identify
 from .layers import Layer, by_precision, parse_report
-from .manifest import EngineTensor, Manifest, read_manifest
+from .manifest import Manifest, read_manifest
 from .plan import describe_tensors, deserialize
+from .tensors import EngineTensor
 
 
 @dataclass(frozen=True)

@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ..converters.heads import ModelMeta, from_properties, to_properties
 from ..errors import InputError
-from ..files import write_json
+from ..files import atomic_write
 from .layers import Layer, by_precision
 from .settings import BuildSettings
+from .tensors import EngineTensor
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class EngineTensor:
-    """An input or output of an engine.
-
-    Attributes:
-        name: of the tensor.
-        mode: "input" or "output".
-        dtype: numpy's name of its type.
-        shape: -1 is a free axis.
-        profile: least, most frequent and greatest shape of an input with free axes, else empty.
-    """
-
-    name: str
-    mode: str
-    dtype: str
-    shape: tuple[int, ...]
-    profile: tuple[tuple[int, ...], ...] = ()
-
-    @staticmethod
-    def from_document(entry: Mapping[str, Any]) -> EngineTensor:
-        """The tensor that a JSON object describes."""
-        profile = tuple(tuple(shape) for shape in entry["profile"])
-        return EngineTensor(entry["name"], entry["mode"], entry["dtype"], tuple(entry["shape"]), profile)
 
 
 @dataclass(frozen=True)
@@ -103,14 +79,28 @@ def write_manifest(manifest: Manifest, engine: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    document = asdict(manifest) | {
+    plain = {entry.name: getattr(manifest, entry.name) for entry in fields(manifest)}
+    document = plain | {
         "schema": SCHEMA,
         "settings": manifest.settings.document(),
-        "layers": [layer.document() for layer in manifest.layers],
         "precision": manifest.precision,
         "meta": json.loads(to_properties(manifest.meta)["trtzoo"]) if manifest.meta else None,
+        "tensors": [asdict(tensor) for tensor in manifest.tensors],
+        "layers": [layer.document() for layer in manifest.layers],
     }
-    write_json(manifest_path(engine), document)
+    with atomic_write(manifest_path(engine)) as stream:
+        stream.write(_text(document).encode())
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    """JSON with an entry a line, and an element a line of the lists of objects."""
+    lines = []
+    for key, value in document.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            text = "[\n  " + ",\n  ".join(json.dumps(entry, ensure_ascii=False) for entry in value) + "\n ]"
+        lines.append(f" {json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def read_manifest(engine: Path) -> Manifest | None:

@@ -9,11 +9,10 @@ from typing import Any
 
 from ..errors import InputError
 from . import compat
-from .build_errors import explain_parse, read_parser_errors
 from .compat import Api
-from .manifest import EngineTensor
 from .profiles import FREE, NetworkInput
 from .settings import Range
+from .tensors import EngineTensor
 from .trt_log import errors_of
 
 
@@ -65,6 +64,8 @@ def parse(api: Api, builder: Any, log: Any, onnx: str) -> ParsedNetwork:
     parser = api.trt.OnnxParser(network, log)
     start = time.perf_counter()
     if not parser.parse_from_file(onnx):
+        from .build_errors import explain_parse, read_parser_errors
+
         raise explain_parse(onnx, api.name, read_parser_errors(parser), errors_of(log))
     if not network.num_outputs:
         raise InputError(f"{onnx} holds no ONNX graph; the file may be truncated or of another format")

@@ -11,7 +11,8 @@ from . import compat
 from .compat import NAMES, Api
 from .cuda_driver import list_gpus, use_gpu
 from .engine_file import EngineFile
-from .manifest import EngineTensor, Manifest, read_manifest
+from .manifest import Manifest, read_manifest
+from .tensors import EngineTensor
 from .trt_log import errors_of, shared_log
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import InputError, UnsupportedError
 from ...weights import Array
 from ..cuda_driver import Cuda, CudaError
-from ..manifest import EngineTensor
+from ..tensors import EngineTensor
 from .batches import Run, plan_runs
 
 

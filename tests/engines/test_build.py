@@ -22,11 +22,13 @@ from tiny_models import CLASSES, SIZE, tiny_detector, write_tiny
 from trtzoo.converters.heads import to_properties
 from trtzoo.engines import child
 from trtzoo.engines.build_worker import BuildRequest, build_plan
-from trtzoo.engines.builder import BuildSettings, build, installed_version, up_to_date
+from trtzoo.engines.builder import BuildSettings, build
 from trtzoo.engines.compat import load
 from trtzoo.engines.cuda_driver import list_gpus
 from trtzoo.engines.engine_file import identify
-from trtzoo.engines.manifest import EngineTensor, manifest_path, read_manifest
+from trtzoo.engines.freshness import installed_version, up_to_date
+from trtzoo.engines.manifest import manifest_path, read_manifest
+from trtzoo.engines.tensors import EngineTensor
 from trtzoo.errors import InputError, UnsupportedError, VerificationError
 from trtzoo.files import sha256_of
 from trtzoo.graph_passes.half import to_half

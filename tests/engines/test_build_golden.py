@@ -27,7 +27,8 @@ from trtzoo.converters.heads import (
 from trtzoo.converters.network import Network, to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.engines.builder import BuildSettings, build
-from trtzoo.engines.manifest import EngineTensor, Manifest
+from trtzoo.engines.manifest import Manifest
+from trtzoo.engines.tensors import EngineTensor
 from trtzoo.graph_passes.half import to_half
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.target import parse_target

@@ -15,7 +15,8 @@ from trtzoo.engines import engine_inspect
 from trtzoo.engines.builder import BuildSettings, build
 from trtzoo.engines.cuda_driver import list_gpus
 from trtzoo.engines.engine_inspect import inspect_engine
-from trtzoo.engines.manifest import EngineTensor, manifest_path
+from trtzoo.engines.manifest import manifest_path
+from trtzoo.engines.tensors import EngineTensor
 from trtzoo.errors import InputError
 
 pytestmark = needs_rtx

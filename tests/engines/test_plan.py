@@ -11,8 +11,9 @@ from fake_tensorrt import example_manifest, fake_api
 
 from trtzoo.engines import plan
 from trtzoo.engines.engine_file import EngineFile
-from trtzoo.engines.manifest import EngineTensor, Manifest
+from trtzoo.engines.manifest import Manifest
 from trtzoo.engines.settings import BuildSettings
+from trtzoo.engines.tensors import EngineTensor
 from trtzoo.errors import UnsupportedError
 
 L4, H200 = "NVIDIA L4 8.9", "NVIDIA H200 9.0"

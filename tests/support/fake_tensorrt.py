@@ -15,8 +15,9 @@ from trtzoo.converters.heads import NmsSettings
 from trtzoo.engines.compat import Api
 from trtzoo.engines.cuda_driver import CudaError
 from trtzoo.engines.layers import Layer
-from trtzoo.engines.manifest import EngineTensor, Manifest
+from trtzoo.engines.manifest import Manifest
 from trtzoo.engines.settings import BuildSettings
+from trtzoo.engines.tensors import EngineTensor
 
 Array = npt.NDArray[Any]
 Compute = Callable[[Array], dict[str, Array]]
