@@ -197,6 +197,15 @@ def test_an_output_that_cannot_be_written(tmp_path, capsys):
     assert "would overwrite them" in fail(capsys, "detect", cfg, tmp_path / "a.png", "-o", tmp_path)
 
 
+def test_a_model_is_never_written_over(tmp_path, capsys):
+    model = tmp_path / "out.onnx"
+    assert main(["convert", str(write_model(tmp_path)), "-o", str(model), "--no-verify"]) == 0
+    before = model.read_bytes()
+    assert "is the model itself and would be overwritten" in fail(capsys, "convert", model, "--end2end", "-o", model)
+    assert "is the model itself" in fail(capsys, "lower", model, "-o", model)
+    assert model.read_bytes() == before
+
+
 def test_an_older_output_survives_a_failure(tmp_path, capsys):
     cfg, output = write_model(tmp_path), tmp_path / "out.onnx"
     output.write_bytes(b"precious")
