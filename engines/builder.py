@@ -61,6 +61,7 @@ def build(
         note(f"{engine} is up to date; --force builds it again")
         return old
     with staged(engine) as plan:
+        plan.touch()  # a folder that cannot be written is found before the long work
         manifest, notes = _build(onnx, plan, settings, progress)
         if verify:
             from .contract import check_contract

@@ -1,0 +1,171 @@
+"""Time and memory of `trtzoo build` beside a bare script that does nothing but parse, build and write with the same library.
+
+    python benchmarks/build.py [--runs 10] [--target tensorrt-rtx] [MODEL.onnx ...]
+
+Both are whole processes, run in turn, so that what slows this machine down slows both. The figures are medians; the ratio is the
+median of the ratios of neighbouring runs. Memory is the greatest sum over a process and its children (each page counted once),
+read every few milliseconds in runs of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+MODELS = ("yolov8n.pt", "yolov8n-seg.pt", "yolo11n-pose.pt", "yolo26n.pt", "yolov3-tiny.cfg")
+
+BARE = """
+import importlib, sys
+onnx, plan, target = sys.argv[1:]
+for name in {"tensorrt": ["tensorrt", "tensorrt_bindings"], "tensorrt-rtx": ["tensorrt_rtx", "tensorrt_rtx_bindings"]}[target]:
+    try:
+        trt = importlib.import_module(name)
+        break
+    except ImportError:
+        pass
+log = trt.Logger(trt.Logger.WARNING)
+builder = trt.Builder(log)
+flags = 0 if target != "tensorrt" else 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+network = builder.create_network(flags)
+parser = trt.OnnxParser(network, log)
+if not parser.parse_from_file(onnx):
+    sys.exit(parser.get_error(0).desc())
+engine = builder.build_serialized_network(network, builder.create_builder_config())
+with open(plan, "wb") as stream:
+    stream.write(engine)
+"""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Seconds of both in neighbouring runs, and the memory of both in MiB."""
+
+    bare: tuple[float, ...]
+    ours: tuple[float, ...]
+    bare_memory: float
+    ours_memory: float
+
+    @property
+    def ratio(self) -> float:
+        """Ours to bare, median over the neighbours."""
+        return statistics.median(mine / theirs for mine, theirs in zip(self.ours, self.bare, strict=True))
+
+
+def compare(onnx: Path, folder: Path, target: str, runs: int) -> Pair:
+    """Build one model both ways, in turn, after once for the caches."""
+    bare = [sys.executable, "-c", BARE, onnx, folder / "bare.plan", target]
+    ours = [
+        sys.executable,
+        "-m",
+        "trtzoo.cli",
+        "build",
+        onnx,
+        "-o",
+        folder / "ours.engine",
+        "--target",
+        target,
+        "--force",
+    ]
+    seconds: list[tuple[float, float]] = []
+    for number in range(runs + 1):
+        order = (bare, ours) if number % 2 else (ours, bare)
+        walls = {id(command): wall(command) for command in order}
+        seconds.append((walls[id(bare)], walls[id(ours)]))
+    return Pair(*zip(*seconds[1:], strict=True), peak(bare), peak(ours))
+
+
+def wall(command: Sequence[str | Path]) -> float:
+    """Seconds of a process from start to end."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def peak(command: Sequence[str | Path]) -> float:
+    """Greatest memory of a process and its children, MiB, as their proportional set sizes."""
+    greatest = 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            greatest = max(greatest, sum(proportional_kib(number) for number in family(process.pid)))
+            time.sleep(0.005)
+    return greatest / 1024
+
+
+def family(number: int) -> list[int]:
+    """A process and all below it."""
+    try:
+        children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+    except OSError:
+        return []
+    return [number, *(below for child in children for below in family(int(child)))]
+
+
+def proportional_kib(number: int) -> int:
+    """Memory of one process; a page that several share is divided among them."""
+    try:
+        lines = Path(f"/proc/{number}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def sources(folder: Path, given: Sequence[Path]) -> list[Path]:
+    """The models to build: those given, else real ones, converted here, in single and in half precision."""
+    if given:
+        return list(given)
+    found = []
+    for model in (SHARED / "weights" / name for name in MODELS):
+        for flags in ([], ["--half"]):
+            onnx = folder / f"{model.stem}{'-half' if flags else ''}.onnx"
+            command = [
+                sys.executable,
+                "-m",
+                "trtzoo.cli",
+                "convert",
+                str(model),
+                "-o",
+                str(onnx),
+                "--no-verify",
+                *flags,
+            ]
+            if model.exists():
+                subprocess.run(command, check=True, capture_output=True)
+                found.append(onnx)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.onnx")
+    parser.add_argument("--runs", type=int, default=10, help="pairs of processes a model (default: 10)")
+    parser.add_argument("--target", default="tensorrt-rtx", help="tensorrt or tensorrt-rtx (default)")
+    options = parser.parse_args()
+    table = Table(
+        "model", "bare s", "trtzoo s", "ratio", "bare MiB", "trtzoo MiB", title=f"building with {options.target}"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        models = sources(Path(name), options.models)
+        for onnx in models:
+            pair = compare(onnx, Path(name), options.target, options.runs)
+            medians = [f"{statistics.median(seconds):.3f}" for seconds in (pair.bare, pair.ours)]
+            table.add_row(
+                onnx.stem, *medians, f"{pair.ratio:.3f}", f"{pair.bare_memory:.0f}", f"{pair.ours_memory:.0f}"
+            )
+    if not models:
+        sys.exit("give ONNX files: the real weights (../shared/weights) are not here")
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()
