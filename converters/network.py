@@ -65,7 +65,7 @@ def torch_runner(network: Network, device: str = "cpu", double: bool = False) ->
     ops = torch_ops.TorchOps(device, double)
 
     def run(images: Array) -> dict[str, Array]:
-        with torch_ops.torch.inference_mode():
+        with torch_ops.plain_float32():
             heads = network.forward(ops, ops.begin(images))
             return {name: tensor.cpu().numpy() for name, tensor in heads.items()}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,13 @@ _BINARY: dict[str, Callable[..., Any]] = {
     "pow": torch.pow,
 }  # fmt: skip
 _REDUCE: dict[str, Callable[..., Any]] = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}
+
+
+@contextmanager
+def plain_float32() -> Iterator[None]:
+    """Inference without TF32, which rounds a GPU's float32 convolutions to ten bits of mantissa."""
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        yield
 
 
 class TorchOps(Ops):
