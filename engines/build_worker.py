@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import resource
 import socket
-import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,35 +20,27 @@ from ..errors import InputError, TrtZooError, UnsupportedError
 from . import compat
 from .build_config import add_profile, idle_settings, keep_timings, load_timings, make_config
 from .compat import Api
-from .messages import CANCEL, send
+from .messages import send
 from .parsed_network import parse
 from .progress import make_monitor
-from .settings import BuildSettings
+from .request import BuildRequest
 from .trt_log import clean, errors_of, make_log, warnings_of
+from .worker_process import CANCEL
 
 WARNINGS = 20
 """How many of the library's warnings are kept."""
 
 
-@dataclass(frozen=True)
-class BuildRequest:
-    """What the parent asks for.
-
-    Attributes:
-        onnx: the model.
-        plan: where the plan is written.
-        settings: of the build.
-        trace: tell the parent each node that is parsed, to find the one that the library dies of.
-    """
-
-    onnx: str
-    plan: str
-    settings: BuildSettings
-    trace: bool = False
-
-    def document(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"onnx": self.onnx, "plan": self.plan, "trace": self.trace, "settings": self.settings.document()}
+def answer(channel: socket.socket) -> None:
+    """Read one request and serve it; a parent that asks for nothing ends the process."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = channel.recv(1)  # not more: what follows is for `_await_cancel`
+        if not byte:
+            return
+        line += byte
+    if line != CANCEL:
+        serve(BuildRequest.from_document(json.loads(line)), channel)
 
 
 def serve(request: BuildRequest, channel: socket.socket) -> None:
@@ -88,7 +78,7 @@ def build_plan(request: BuildRequest, channel: socket.socket, cancelled: threadi
     gpu = _choose_gpu(api, settings.device)
     log = make_log(api.trt, _tracer(request, channel), settings.verbose)
     builder = compat.make_builder(api, log)
-    parsed = parse(api, builder, log, request.onnx)
+    parsed = parse(api, builder, log, request.onnx, request.trace or settings.verbose)
     inputs = parsed.inputs()
     for text in idle_settings(api, inputs, settings):
         send(channel, "note", text=text)
@@ -168,16 +158,3 @@ def _write(plan: Any, path: Path) -> str:
     path.write_bytes(data)
     hashing.join()
     return digest.hexdigest()
-
-
-def main() -> None:
-    """Serve the request given as JSON on the command line, over the socket whose number stands before it."""
-    document = json.loads(sys.argv[2])
-    settings = BuildSettings.from_document(document.pop("settings"))
-    serve(BuildRequest(settings=settings, **document), socket.socket(fileno=int(sys.argv[1])))
-    sys.stdout.flush()
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

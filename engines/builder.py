@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..files import require_file, staged
-from .build_worker import BuildRequest
 from .child import run_build
+from .request import BuildRequest
 from .settings import BuildSettings
+from .worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -60,14 +61,15 @@ def build(
     if not force and engine.exists() and (old := _fresh(onnx, engine, settings)):
         note(f"{engine} is up to date; --force builds it again")
         return old
-    with staged(engine) as plan:
-        plan.touch()  # a folder that cannot be written is found before the long work
-        manifest, notes = _build(onnx, plan, settings, progress)
-        if verify:
-            from .contract import check_contract
+    with WorkerProcess() as worker:
+        with staged(engine) as plan:
+            plan.touch()  # a folder that cannot be written is found before the long work
+            manifest, notes = _build(worker, BuildRequest(str(onnx), str(plan), settings), progress)
+            if verify:
+                from .contract import check_contract
 
-            check_contract(manifest, engine)
-    _write_manifest(manifest, engine)
+                check_contract(manifest, engine)
+        _write_manifest(manifest, engine)
     for text in notes:
         note(text)
     return manifest
@@ -79,19 +81,19 @@ def _fresh(onnx: Path, engine: Path, settings: BuildSettings) -> Manifest | None
     return up_to_date(onnx, engine, settings)
 
 
-def _build(onnx: Path, plan: Path, settings: BuildSettings, progress: Progress | None) -> tuple[Manifest, list[str]]:
-    """Build into `plan`; returns the manifest, and what the user should know."""
+def _build(worker: WorkerProcess, request: BuildRequest, progress: Progress | None) -> tuple[Manifest, list[str]]:
+    """Build; returns the manifest, and what the user should know."""
     sources: list[Source] = []
 
     def meanwhile() -> None:
         from .record import read_source
 
-        sources.append(read_source(onnx))
+        sources.append(read_source(Path(request.onnx)))
 
-    outcome = run_build(BuildRequest(str(onnx), str(plan), settings), progress, meanwhile)
+    outcome = run_build(worker, request, progress, meanwhile)
     from .record import make_manifest
 
-    return make_manifest(sources[0], settings, outcome.result), outcome.notes + outcome.result["lines"]
+    return make_manifest(sources[0], request.settings, outcome.result), outcome.notes + outcome.result["lines"]
 
 
 def _write_manifest(manifest: Manifest, engine: Path) -> None:

@@ -1,33 +1,21 @@
-"""The parent's side of a building process: start it, listen, cancel it, and explain its death.
-
-The process is forked where that is safe, which is in a process of one thread that has not touched a GPU, such as the
-command line's: it costs some 5 ms. Anywhere else a fresh Python is started, some 60 ms.
-"""
+"""The parent's side of a build: hand over the request, listen, and explain the death of the process."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from ..errors import TrtZooError, UnsupportedError
-from .build_worker import BuildRequest, serve
-from .messages import CANCEL, receive
-from .progress import Progress
+from .messages import receive
+from .request import BuildRequest
+from .worker_process import WorkerProcess
 
-GRACE = 5.0
-"""Seconds that a cancelled process is given to end by itself."""
+if TYPE_CHECKING:
+    from .progress import Progress
 
 
 @dataclass
@@ -39,7 +27,7 @@ class Outcome:
         error: the error that it reported.
         notes: for the user.
         node: the last node that it parsed, if it was asked to trace.
-        status: how it ended: 0, an exit code, or minus the number of a signal.
+        status: how it ended without a result: 0, an exit code, or minus the number of a signal.
         noise: the end of what the library wrote to the terminal.
     """
 
@@ -51,26 +39,29 @@ class Outcome:
     noise: str = ""
 
 
-def run_build(request: BuildRequest, progress: Progress | None, meanwhile: Callable[[], None]) -> Outcome:
-    """Build in a process of its own.
+def run_build(
+    worker: WorkerProcess, request: BuildRequest, progress: Progress | None, meanwhile: Callable[[], None]
+) -> Outcome:
+    """Let a waiting process build.
 
     Args:
+        worker: the process.
         request: what to build.
         progress: is told how far it is.
         meanwhile: is called once the process is under way, to work at the same time.
 
     Raises:
         TrtZooError: the build failed, or the library died.
-        KeyboardInterrupt: after the process was ended.
     """
-    outcome = _run(request, progress, meanwhile)
+    outcome = _run(worker, request, progress, meanwhile)
     if outcome.error:
         raise outcome.error
     if outcome.result:
         return outcome
     if outcome.status != -signal.SIGKILL and not request.trace:
         traced = BuildRequest(request.onnx, request.plan, request.settings, trace=True)
-        outcome = _run(traced, None, lambda: None)
+        with WorkerProcess() as second:
+            outcome = _run(second, traced, None, lambda: None)
     raise explain_death(request.onnx, outcome)
 
 
@@ -96,25 +87,21 @@ def explain_death(where: str, outcome: Outcome) -> UnsupportedError:
     )
 
 
-def _run(request: BuildRequest, progress: Progress | None, meanwhile: Callable[[], None]) -> Outcome:
-    ours, theirs = socket.socketpair()
-    with tempfile.TemporaryFile() as noise, ours:
-        wait = _fork(request, theirs, ours, noise) if _may_fork() else _spawn(request, theirs, noise)
-        theirs.close()
-        try:
-            meanwhile()
-            outcome = _listen(ours, progress)
-            outcome.status = wait(None)
-        except BaseException:
-            _end(ours, wait)
-            raise
-        outcome.noise = _last_line(noise)
+def _run(
+    worker: WorkerProcess, request: BuildRequest, progress: Progress | None, meanwhile: Callable[[], None]
+) -> Outcome:
+    worker.channel.sendall(json.dumps(request.document()).encode() + b"\n")
+    meanwhile()
+    outcome = _listen(worker, progress)
+    if not outcome.result:
+        outcome.status = worker.wait()
+        outcome.noise = worker.last_words()
     return outcome
 
 
-def _listen(channel: socket.socket, progress: Progress | None) -> Outcome:
+def _listen(worker: WorkerProcess, progress: Progress | None) -> Outcome:
     outcome = Outcome()
-    for message in receive(channel):
+    for message in receive(worker.channel):
         kind = message.pop("kind")
         if kind == "progress" and progress:
             progress(message["share"], message["what"])
@@ -126,75 +113,5 @@ def _listen(channel: socket.socket, progress: Progress | None) -> Outcome:
             outcome.error = getattr(errors, message["type"])(message["message"])
         elif kind == "result":
             outcome.result = message
+            break
     return outcome
-
-
-Wait = Callable[[float | None], int]
-"""Waits for the process, killing it after so many seconds (None: never); returns its status."""
-
-
-def _end(channel: socket.socket, wait: Wait) -> None:
-    """Cancel the build; TensorRT notices at its next step, and is killed if that takes too long."""
-    with suppress(OSError):
-        channel.sendall(CANCEL)
-    wait(GRACE)
-
-
-def _may_fork() -> bool:
-    """Whether this process has one thread. CUDA, numpy's and torch's libraries all start more."""
-    tasks = Path("/proc/self/task")
-    return tasks.is_dir() and len(list(tasks.iterdir())) == 1
-
-
-def _fork(request: BuildRequest, theirs: socket.socket, ours: socket.socket, noise: IO[bytes]) -> Wait:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            ours.close()
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            for stream in (1, 2):
-                os.dup2(noise.fileno(), stream)
-            serve(request, theirs)
-        finally:
-            os._exit(0)
-
-    def wait(limit: float | None) -> int:
-        end = None if limit is None else time.monotonic() + limit
-        while end is not None and time.monotonic() < end:
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.01)
-        if end is not None:
-            os.kill(pid, signal.SIGKILL)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-    return wait
-
-
-def _spawn(request: BuildRequest, theirs: socket.socket, noise: IO[bytes]) -> Wait:
-    number = theirs.fileno()
-    command = [sys.executable, "-m", f"{__package__}.build_worker", str(number), json.dumps(request.document())]
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=noise, stderr=noise, pass_fds=[number], start_new_session=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )  # fmt: skip
-
-    def wait(limit: float | None) -> int:
-        try:
-            return process.wait(limit)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
-
-    return wait
-
-
-def _last_line(noise: IO[bytes]) -> str:
-    """The last line that the library wrote."""
-    size = noise.seek(0, os.SEEK_END)
-    noise.seek(max(0, size - 2000))
-    lines = noise.read().decode("utf-8", "replace").split("\n")
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")

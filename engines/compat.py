@@ -32,6 +32,8 @@ from typing import Any
 from ..errors import InputError, MissingDependencyError, UnsupportedError
 
 MODULES = {"tensorrt": ("tensorrt", "tensorrt_bindings"), "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings")}
+"""Names of the Python module, with and without NVIDIA's meta package."""
+
 EXTRAS = {"tensorrt": "trtzoo[tensorrt]", "tensorrt-rtx": "trtzoo[rtx]"}
 NAMES = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT-RTX"}
 OLDEST = (10, 0)

@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-CANCEL = b"cancel\n"
-"""What the parent sends to end the build; a closed socket means the same."""
-
 
 def send(channel: socket.socket, kind: str, **values: Any) -> None:
     """Send one message; a parent that is gone is no error."""

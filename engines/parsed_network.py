@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, TrtZooError
 from . import compat
 from .compat import Api
 from .profiles import FREE, NetworkInput
@@ -22,7 +22,7 @@ class ParsedNetwork:
 
     Attributes:
         network: INetworkDefinition.
-        parser: OnnxParser.
+        parser: OnnxParser and its logger.
         seconds: that parsing took.
     """
 
@@ -53,23 +53,36 @@ class ParsedNetwork:
         ]
 
 
-def parse(api: Api, builder: Any, log: Any, onnx: str) -> ParsedNetwork:
+def parse(api: Api, builder: Any, log: Any, onnx: str, trace: bool = False) -> ParsedNetwork:
     """Parse a file. Weights in files of their own are found beside it.
+
+    The parser says several lines a node; only where they are needed, after an error or to `trace` a crash, do they go to
+    `log`, since handing them to Python takes a third of the time of parsing.
 
     Raises:
         InputError: not an ONNX file, or its weights are missing.
         UnsupportedError: with every error of the parser.
     """
-    network = compat.make_network(api, builder)
-    parser = api.trt.OnnxParser(network, log)
+    trt = api.trt
     start = time.perf_counter()
+    network = compat.make_network(api, builder)
+    heard = log if trace else trt.Logger(trt.ILogger.INTERNAL_ERROR)
+    parser = trt.OnnxParser(network, heard)
     if not parser.parse_from_file(onnx):
-        from .build_errors import explain_parse, read_parser_errors
-
-        raise explain_parse(onnx, api.name, read_parser_errors(parser), errors_of(log))
+        raise _why_not(api, builder, log, onnx)
     if not network.num_outputs:
         raise InputError(f"{onnx} holds no ONNX graph; the file may be truncated or of another format")
-    return ParsedNetwork(network, parser, time.perf_counter() - start)
+    return ParsedNetwork(network, (parser, heard), time.perf_counter() - start)
+
+
+def _why_not(api: Api, builder: Any, log: Any, onnx: str) -> TrtZooError:
+    """Parse again, listening."""
+    from .build_errors import explain_parse, read_parser_errors
+
+    network = compat.make_network(api, builder)
+    parser = api.trt.OnnxParser(network, log)
+    parser.parse_from_file(onnx)
+    return explain_parse(onnx, api.name, read_parser_errors(parser), errors_of(log))
 
 
 def _shape(itensor: Any) -> tuple[int, ...]:

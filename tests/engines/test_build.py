@@ -20,15 +20,16 @@ from rtx import needs_rtx
 from tiny_models import CLASSES, SIZE, tiny_detector, write_tiny
 
 from trtzoo.converters.heads import to_properties
-from trtzoo.engines import child
-from trtzoo.engines.build_worker import BuildRequest, build_plan
+from trtzoo.engines.build_worker import build_plan
 from trtzoo.engines.builder import BuildSettings, build
 from trtzoo.engines.compat import load
 from trtzoo.engines.cuda_driver import list_gpus
 from trtzoo.engines.engine_file import identify
 from trtzoo.engines.freshness import installed_version, up_to_date
 from trtzoo.engines.manifest import manifest_path, read_manifest
+from trtzoo.engines.request import BuildRequest
 from trtzoo.engines.tensors import EngineTensor
+from trtzoo.engines.worker_process import GRACE, WorkerProcess
 from trtzoo.errors import InputError, UnsupportedError, VerificationError
 from trtzoo.files import sha256_of
 from trtzoo.graph_passes.half import to_half
@@ -210,7 +211,7 @@ def test_installed_version_is_that_of_the_module() -> None:
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from trtzoo.engines.build_worker import BuildRequest, build_plan
+from trtzoo.engines.build_worker import build_plan
 from trtzoo.engines.builder import BuildSettings, build
 def progress(share, what):
     print("building", flush=True)
@@ -249,7 +250,7 @@ def test_interrupt_ends_the_build_and_leaves_nothing(tmp_path: Path) -> None:
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
-    assert time.monotonic() - start < child.GRACE + 3
+    assert time.monotonic() - start < GRACE + 3
     assert "KeyboardInterrupt" in errors
     assert engine.read_bytes() == b"old"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["t.engine", "t.onnx"]
@@ -287,3 +288,10 @@ def test_a_build_whose_parent_dies_ends_too(tmp_path: Path) -> None:
     while any(Path("/proc", number, "cmdline").exists() for number in children):
         assert time.monotonic() < end, "the building process outlived its parent"
         time.sleep(0.05)
+
+
+def test_process_that_gets_no_request_ends() -> None:
+    with WorkerProcess() as worker:
+        start = time.monotonic()
+    assert worker.wait() == 0
+    assert time.monotonic() - start < GRACE
