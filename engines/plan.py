@@ -88,10 +88,9 @@ def explain_load(
             f"{file.path} was built on {manifest.gpu}, this is {gpu}; {again}, or there with --hardware-compatible "
             f"({said})"
         )
-    if api.rtx:
-        wanted = ", ".join(manifest.settings.compute_capabilities) if manifest else ""
-        scope = f"compute capabilities {wanted}" if wanted else "RTX GPUs from Ampere on, which leaves out Hopper"
-        return UnsupportedError(f"{file.path} does not load on {gpu}: {said}; it is for {scope}; {again}")
+    if "cannot be rebuilt" in said:
+        instead = "run it on one that TensorRT-RTX supports, or build the ONNX here with --target tensorrt"
+        return UnsupportedError(f"{file.path} does not load on {gpu}: {said}; {instead}")
     return UnsupportedError(f"{file.path} does not load on {gpu}: {said}; {again}")
 
 

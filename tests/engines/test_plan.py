@@ -21,6 +21,13 @@ TENSORRT = EngineFile(Path("m.engine"), "tensorrt", "10.16.1.11")
 RTX = EngineFile(Path("m.engine"), "tensorrt-rtx", "1.7.1.116")
 
 
+HOPPER = (
+    "unsupported cc; The engine cannot run on this GPU, which has compute capability 9.0. Supported compute capabilities: 8.0 "
+    "8.6 8.9 12.0 12.1 >12.0. TensorRT-RTX does not support this compute capability, so the engine cannot be rebuilt for it."
+)
+"""What TensorRT-RTX 1.7.1 says on an H200."""
+
+
 def rtx_manifest(*capabilities: str) -> Manifest:
     settings = BuildSettings("tensorrt-rtx", compute_capabilities=capabilities)
     return Manifest("tensorrt-rtx", "1.7.1.116", "", "m.onnx", "", 0, "", settings, ())
@@ -34,8 +41,8 @@ def rtx_manifest(*capabilities: str) -> Manifest:
         (TENSORRT, "10.16.1.11", H200, example_manifest(), ["no tactic"], r"built on NVIDIA L4 8\.9, this is NVIDIA H200 9\.0; .*tactic"),
         (TENSORRT, "10.16.1.11", L4, example_manifest(), [], "no reason given; build it again"),
         (RTX, "1.8.0.1", L4, rtx_manifest(), [], r"built by TensorRT-RTX 1\.7\.1\.116, this is 1\.8\.0\.1"),
-        (RTX, "1.7.1.116", H200, rtx_manifest(), ["unsupported cc"], "unsupported cc; it is for RTX GPUs from Ampere on"),
-        (RTX, "1.7.1.116", L4, rtx_manifest("8.6", "12.0"), [], r"for compute capabilities 8\.6, 12\.0"),
+        (RTX, "1.7.1.116", H200, rtx_manifest(), [HOPPER], r"unsupported cc; .* 12\.1.*--target tensorrt$"),
+        (RTX, "1.7.1.116", L4, rtx_manifest("8.6", "12.0"), ["unsupported cc"], "unsupported cc; build it again"),
     ],
     ids=["later version", "earlier version", "other GPU", "nothing known", "other RTX", "Hopper", "other capability"],
 )  # fmt: skip
