@@ -14,7 +14,7 @@ from . import __version__
 from .errors import TrtZooError
 
 if TYPE_CHECKING:
-    from .converters.heads import NmsSettings
+    from .converters.heads import ModelMeta, NmsSettings
     from .converters.options import ReadOptions
     from .engines.settings import BuildSettings
     from .pipeline import ConvertSettings
@@ -52,7 +52,7 @@ EXAMPLES = {
   trtzoo build yolov8n.onnx --print-trtexec --target tensorrt:8.6
 """,
     "lower": """
-  trtzoo lower with-plugin.onnx -o runs-anywhere.onnx
+  trtzoo lower with-plugin.onnx -o for-onnxruntime.onnx
 """,
     "detect": """
   trtzoo detect yolov3-tiny.onnx dog.jpg
@@ -132,7 +132,7 @@ def _add_convert(commands: Any) -> None:
         "--model", dest="spec", metavar="PACKAGE.MODULE:FACTORY", help="a function that makes the module"
     )
     module.add_argument("--input", metavar="1x3x352x416", help="shape of its input")
-    parser.add_argument("--batch-size", type=_positive, default=1, metavar="N", help="fixed batch size (default: 1)")
+    parser.add_argument("--batch-size", type=_positive, metavar="N", help="fixed batch size (default: 1)")
     parser.add_argument("--dynamic", action="store_true", help="leave the batch size free")
     parser.add_argument("--opset", type=int, default=17, metavar="N", help="ONNX opset, 14 to 20 (default: 17)")
     parser.add_argument("--layout", choices=LAYOUTS, help="dressing of the outputs (default: separate tensors)")
@@ -141,10 +141,9 @@ def _add_convert(commands: Any) -> None:
     _add_precision(parser)
     end2end = parser.add_argument_group("NMS in the graph")
     end2end.add_argument("--end2end", action="store_true", help="end in detections instead of raw heads")
-    end2end.add_argument("--nms", choices=ROUTES, default="auto", help="how boxes are suppressed (default: auto)")
+    end2end.add_argument("--nms", choices=ROUTES, help="how boxes are suppressed (default: auto)")
     end2end.add_argument(
         "--target",
-        default="onnxruntime",
         metavar="WHAT",
         help="what the graph is for: onnxruntime, tensorrt:10.3, tensorrt:11, tensorrt-rtx, deepstream:7.1, ... "
         "(default: onnxruntime)",
@@ -179,12 +178,8 @@ def _add_precision(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--uint8-input", action="store_true", help="take pictures as cameras give them, normalised in the graph"
     )
-    group.add_argument(
-        "--input-layout", choices=("hwc", "chw"), default="hwc", help="layout of a uint8 input (default: hwc)"
-    )
-    group.add_argument(
-        "--input-colour", choices=("bgr", "rgb"), default="bgr", help="channel order of a uint8 input (default: bgr)"
-    )
+    group.add_argument("--input-layout", choices=("hwc", "chw"), help="layout of a uint8 input (default: hwc)")
+    group.add_argument("--input-colour", choices=("bgr", "rgb"), help="channel order of a uint8 input (default: bgr)")
 
 
 def _add_build(commands: Any) -> None:
@@ -206,8 +201,8 @@ def _add_build(commands: Any) -> None:
     )
     batch = parser.add_argument_group("batch, for a graph whose batch is free")
     batch.add_argument("--min-batch", type=_positive, default=1, metavar="N", help="least (default: 1)")
-    batch.add_argument("--opt-batch", type=_positive, default=1, metavar="N", help="tuned for (default: 1)")
-    batch.add_argument("--max-batch", type=_positive, default=8, metavar="N", help="greatest (default: 8)")
+    batch.add_argument("--opt-batch", type=_positive, metavar="N", help="tuned for (default: the least)")
+    batch.add_argument("--max-batch", type=_positive, metavar="N", help="greatest (default: 8)")
     tuning = parser.add_argument_group("builder")
     tuning.add_argument("--workspace", type=float, metavar="GIB", help="limit of the scratch memory (default: all)")
     tuning.add_argument("--opt-level", type=int, metavar="0-5", help="effort (default: the library's, 3)")
@@ -264,7 +259,12 @@ def _add_detect(commands: Any) -> None:
     )
     _add_reading(parser)
     _add_thresholds(
-        parser.add_argument_group("NMS behind raw heads (an end-to-end graph keeps its own)"), "0.25", "0.45", "100"
+        parser.add_argument_group(
+            "NMS behind raw heads (an end-to-end graph keeps its own; a higher --conf-thres filters its rows)"
+        ),
+        "0.25",
+        "0.45",
+        "100",
     )
 
 
@@ -377,24 +377,67 @@ def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
     from .converters.heads import NmsSettings
     from .pipeline import ConvertSettings, EndToEnd, Half, Uint8Input
 
-    if options.half_io or options.half_pictures:
-        _require(options, options.half, "--half-io and --half-pictures go with --half; add it, or leave them out")
-    nms = _changed(NmsSettings(route=options.nms, candidates=_candidates(options)), options)
+    _check_flags(options)
+    nms = _changed(NmsSettings(route=options.nms or "auto", candidates=_candidates(options)), options)
     classes = dict(options.class_thres)
-    wanted = EndToEnd(nms, options.target, options.multi_label, options.runtime_thresholds, classes)
+    target = options.target or "onnxruntime"
+    wanted = EndToEnd(nms, target, options.multi_label, options.runtime_thresholds, classes)
     return ConvertSettings(
         read=_read_options(options),
-        batch=None if options.dynamic else options.batch_size,
+        batch=None if options.dynamic else options.batch_size or 1,
         opset=options.opset,
         end2end=wanted if options.end2end else None,
         layout=options.layout,
         conf_thres=options.conf_thres,
         iou_thres=options.iou_thres,
         half=Half(options.half_io, options.half_pictures) if options.half else None,
-        uint8_input=Uint8Input(options.input_layout, options.input_colour) if options.uint8_input else None,
+        uint8_input=Uint8Input(options.input_layout or "hwc", options.input_colour or "bgr")
+        if options.uint8_input
+        else None,
         simplify=options.simplify,
         verify=not options.no_verify,
     )
+
+
+NEEDED = {
+    "end2end": (
+        "nms",
+        "target",
+        "nms_candidates",
+        "topk_all",
+        "multi_label",
+        "class_agnostic",
+        "runtime_thresholds",
+        "class_thres",
+    ),
+    "half": ("half_io", "half_pictures"),
+    "uint8_input": ("input_layout", "input_colour"),
+}
+"""Flags that mean nothing without another one."""
+
+
+def _check_flags(options: argparse.Namespace) -> None:
+    """Say which flags do nothing, and refuse two that contradict each other."""
+    from . import console
+
+    idle = {needed: [flag for flag in flags if getattr(options, flag)] for needed, flags in NEEDED.items()}
+    if options.multi_label is False:
+        idle["end2end"].append("multi_label")
+    if options.model.suffix.lower() != ".onnx":
+        idle["end2end"] += [flag for flag in ("conf_thres", "iou_thres") if getattr(options, flag) is not None]
+    for needed, flags in idle.items():
+        if flags and not getattr(options, needed):
+            console.say(f"note: {', '.join(map(_dashed, flags))}: without effect, for want of {_dashed(needed)}")
+    if options.dynamic and options.batch_size:
+        console.say("note: --batch-size: without effect, since --dynamic leaves the batch free")
+    _require(options, not (options.uint8_input and options.half_io), "--uint8-input and --half-io exclude each other")
+
+
+def _dashed(flag: str) -> str:
+    """A flag as the user types it."""
+    if flag == "multi_label":
+        return "--single-label or --multi-label"
+    return f"--{flag.replace('_', '-')}"
 
 
 def _candidates(options: argparse.Namespace) -> int:
@@ -437,6 +480,9 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _print_trtexec(options: argparse.Namespace, output: Path) -> None:
+    from dataclasses import replace
+
+    from . import console
     from .engines.record import model_meta
     from .engines.trtexec import trtexec_line
     from .graph_passes.target import parse_target
@@ -449,7 +495,11 @@ def _print_trtexec(options: argparse.Namespace, output: Path) -> None:
             f"--print-trtexec is for TensorRT, not {options.target}; name a version, such as --target tensorrt:8.6",
         )
         return
-    settings = _build_settings(options, "tensorrt")
+    if ":" not in options.target:
+        console.say(
+            f"note: this is the line for TensorRT {version[0]}.{version[1]}; name another as --target tensorrt:8.6"
+        )
+    settings = replace(_build_settings(options, "tensorrt"), timing_cache=options.timing_cache)
     print(trtexec_line(options.model, output, version, settings, model_meta(options.model)))
 
 
@@ -462,8 +512,8 @@ def _build_settings(options: argparse.Namespace, target: str) -> BuildSettings:
     return BuildSettings(
         target=target,
         min_batch=options.min_batch,
-        opt_batch=max(options.opt_batch, options.min_batch),
-        max_batch=max(options.max_batch, options.opt_batch, options.min_batch),
+        opt_batch=options.opt_batch or options.min_batch,
+        max_batch=options.max_batch or max(8, options.opt_batch or 1, options.min_batch),
         workspace_gib=options.workspace,
         opt_level=options.opt_level,
         timing_cache=folder,
@@ -492,6 +542,7 @@ def _detect(options: argparse.Namespace) -> None:
 
     sources = find_sources(options.source)
     runtime = open_runtime(options.model, options.backend, options.device, _read_options(options))
+    _check_finished(options, runtime.meta)
     settings = _changed(default_settings(runtime.meta), options)
     settings = settings if runtime.meta.end2end else replace(settings, candidates=_candidates(options))
     done = detect(Predictor(runtime, settings), sources, options.output, str(options.model))
@@ -499,6 +550,27 @@ def _detect(options: argparse.Namespace) -> None:
     what = f"classified {pictures}" if runtime.meta.task == "classify" else f"{done.objects} objects in {pictures}"
     speed = f"{1000 * done.seconds / max(done.pictures, 1):.1f} ms a picture on {runtime.name}"
     print(f"{what}, {speed}; see {done.folder}")
+
+
+def _check_finished(options: argparse.Namespace, meta: ModelMeta) -> None:
+    """Refuse flags that the NMS of an end-to-end graph would ignore.
+
+    Raises:
+        InputError: naming the flag.
+    """
+    from .errors import InputError
+
+    if not meta.nms or meta.extra.get("runtime_thresholds"):
+        return
+    fixed = [flag for flag in ("iou_thres", "topk_all", "multi_label") if getattr(options, flag) is not None]
+    if options.conf_thres is not None and options.conf_thres < meta.nms.conf_thres:
+        fixed.append("conf_thres")
+    if fixed or options.class_agnostic:
+        flags = ", ".join(map(_dashed, fixed)) or "--class-agnostic"
+        raise InputError(
+            f"{options.model} has its NMS in the graph (score > {meta.nms.conf_thres}, IoU {meta.nms.iou_thres}), which {flags} "
+            f"cannot change here; run `trtzoo convert {options.model} --conf-thres X --iou-thres X`, or detect with the raw model"
+        )
 
 
 def _inspect(options: argparse.Namespace) -> None:
@@ -536,10 +608,10 @@ def _image_size(numbers: Sequence[int] | None) -> tuple[int, int] | None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        hint = "; put MODEL before --img-size" if Path(text).suffix else ""
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number{hint}")
+    return int(text)
 
 
 def _class_threshold(text: str) -> tuple[str, float]:

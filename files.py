@@ -22,6 +22,10 @@ def staged(path: Path) -> Iterator[Path]:
     Raises:
         InputError: the folder does not exist or cannot be written.
     """
+    if not path.parent.is_dir():
+        raise InputError(
+            f"cannot write {path}: there is no folder {path.parent}; create it, or choose another place with -o"
+        )
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield temporary

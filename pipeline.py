@@ -150,6 +150,8 @@ def convert(model: Path, output: Path, settings: ConvertSettings = ConvertSettin
     start = time.perf_counter()
     _check_output(model, output)
     loaded = load_model(model, settings)
+    if settings.verify:
+        settings, loaded = _checkable(settings, loaded)
     write_model(loaded.graph, loaded.properties, output, loaded.meta if settings.verify else None)
     return Conversion(output, loaded.meta, loaded.notes, len(loaded.graph.nodes), time.perf_counter() - start)
 
@@ -177,6 +179,18 @@ def lower(model: Path, output: Path, verify: bool = True) -> list[str]:
     replaced = lower_graph(graph, meta)
     write_model(graph, properties, output, meta if verify else None)
     return replaced
+
+
+def _checkable(settings: ConvertSettings, model: Model) -> tuple[ConvertSettings, Model]:
+    """Leave out the check of a model that is too large for it, and say so."""
+    from .engines.check import is_checkable
+
+    if is_checkable(model.meta):
+        return settings, model
+    note = (
+        f"a batch of {model.meta.batch} was not run to check it, for it would need too much memory; check a smaller one"
+    )
+    return replace(settings, verify=False), replace(model, notes=(*model.notes, note))
 
 
 def _check_output(model: Path, output: Path) -> None:

@@ -56,6 +56,12 @@ def _read_checkpoint(path: Path, options: ReadOptions) -> Network:
     from . import ultralytics, yolov5
     from .checkpoint import load_model_record
 
+    if options.family not in (None, *CHECKPOINT_FAMILIES):
+        raise InputError(
+            f"{path} is a PyTorch checkpoint, which --family {options.family} does not read; leave --family out"
+        )
+    if options.weights:
+        raise InputError(f"{path} holds its weights itself; --weights {options.weights} goes with a DarkNet .cfg")
     record, checkpoint = load_model_record(path)
     if options.family == "ultralytics" or (options.family is None and ultralytics.matches(record)):
         return ultralytics.read(record, checkpoint, path, options)

@@ -90,7 +90,7 @@ def _advice(text: str, name: str) -> str:
 _ADVICE = (
     (
         r"EfficientNMS\w*_TRT\).*Plugin not found",
-        "{name} has no such plugin; convert the model with --end2end --nms plain, or run `trtzoo lower` on the file",
+        "{name} has no such plugin; convert the weights again with --end2end --nms plain",
     ),
     (
         r"Plugin not found|No importer registered|plugin creator",
@@ -103,11 +103,11 @@ _ADVICE = (
     ),
     (
         r"has no runners that implement it",
-        "{name} has no kernel for that node; for NonMaxSuppression convert with --nms plain or run `trtzoo lower`",
+        "{name} has no kernel for that node; for NonMaxSuppression convert the weights again with --nms plain",
     ),
     (
         r"maximum value allowed \(3840\)",
-        "a TopK is longer than TensorRT allows; lower --nms-candidates and --topk-all to 3840",
+        "a TopK is longer than TensorRT allows; convert the weights again with --nms plain and --nms-candidates of at most 3840",
     ),
     (
         r"[Oo]ut ?[Oo]f ?[Mm]emory|insufficient memory|requested size was",

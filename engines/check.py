@@ -16,6 +16,14 @@ from .load import open_onnx
 SEED = 0
 FREE_BATCH = 2
 """Images that a model with a symbolic batch is run with."""
+MOST_PIXELS = 32 * 640 * 640
+"""Input pixels up to which a model is run; a larger batch would need the memory of a server just to be checked."""
+
+
+def is_checkable(meta: ModelMeta) -> bool:
+    """Whether a model is small enough to be run for a check."""
+    height, width = meta.imgsz
+    return (meta.batch or FREE_BATCH) * height * width <= MOST_PIXELS
 
 
 def check_onnx(path: Path, meta: ModelMeta, where: str) -> None:

@@ -42,6 +42,11 @@ class _Pen:
     width: int
     font: float
 
+    @property
+    def thickness(self) -> int:
+        """Of the letters, in pixels."""
+        return max(1, round(self.font * 1.6))
+
 
 def draw(picture: Array, found: Detections, names: Sequence[str]) -> Array:
     """A copy of the picture with everything that was found on it.
@@ -110,21 +115,26 @@ def _whole(points: Array) -> Array:
     return whole
 
 
-def _label(canvas: Array, text: str, corner: Array, colour: Colour, pen: _Pen) -> int:
-    """Text on a filled strip above the corner, or below it where there is no room above; returns the strip's height."""
+def _strip(text: str, pen: _Pen) -> tuple[int, int, int]:
+    """Width of a text, height of the strip behind it, and how far its lowest letters reach below the line, in pixels."""
     import cv2
 
-    thick = max(1, round(pen.font * 1.6))
-    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, pen.font, thick)
-    strip: int = height + base + 2 * pen.width
+    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, pen.font, pen.thickness)
+    return width, height + base + 2 * pen.width, base
+
+
+def _label(canvas: Array, text: str, corner: Array, colour: Colour, pen: _Pen) -> None:
+    """Text on a filled strip above the corner, or below it where there is no room above."""
+    import cv2
+
+    width, strip, base = _strip(text, pen)
     left = int(np.clip(corner[0], 0, max(0, canvas.shape[1] - width - 2 * pen.width)))
     above = corner[1] - strip if corner[1] >= strip else corner[1]
     top = int(np.clip(above, 0, max(0, canvas.shape[0] - strip)))
     cv2.rectangle(canvas, (left, top), (left + width + 2 * pen.width, top + strip), colour, cv2.FILLED)
     ink = (0, 0, 0) if colour[0] * 0.114 + colour[1] * 0.587 + colour[2] * 0.299 > 130 else (255, 255, 255)
     place = (left + pen.width, top + strip - base - pen.width // 2)
-    cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, pen.font, ink, thick, cv2.LINE_AA)
-    return strip
+    cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, pen.font, ink, pen.thickness, cv2.LINE_AA)
 
 
 def _tint(canvas: Array, found: Detections) -> None:
@@ -153,7 +163,7 @@ def _draw_keypoints(canvas: Array, points: Array, pen: _Pen) -> None:
 def _draw_classes(canvas: Array, found: Detections, names: Sequence[str], pen: _Pen) -> None:
     """The best classes in the upper left corner, best first."""
     lines = [f"{label_of(number, names)} {score:.2f}" for number, score in found.top_classes()]
-    strip = _label(canvas, "", np.zeros(2), _PLATE, pen)
+    strip = max((_strip(line, pen)[1] for line in lines), default=0)
     for row, line in enumerate(lines):
         # A corner one strip further down: the label stands above its corner.
         _label(canvas, line, np.array([0, (row + 1) * strip]), _PLATE, pen)

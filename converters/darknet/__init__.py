@@ -48,7 +48,7 @@ def read(path: Path, options: ReadOptions) -> Network:
         ),
         source=path.name,
     )
-    notes = tuple(warnings) + _nms_note(heads)
+    notes = tuple(warnings) + _nms_note(heads) + _names_note(path, options)
     return Network(meta, DarkNet(net, layers, weights), notes, tuple(describe(layer) for layer in layers), weights_file)
 
 
@@ -66,6 +66,15 @@ def _names(path: Path, options: ReadOptions, classes: int) -> tuple[str, ...]:
     if options.names or beside.is_file():
         return read_names(options.names or beside, classes)
     return numbered_names(classes)
+
+
+def _names_note(path: Path, options: ReadOptions) -> tuple[str, ...]:
+    beside = path.with_suffix(".names")
+    if options.names or beside.is_file():
+        return ()
+    return (
+        f"no class names: {beside.name} is not beside the cfg, so they are class0, class1, ...; give them with --names",
+    )
 
 
 def _nms_note(heads: Sequence[Layer]) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from ...weights import Array, Weight
 from .plan import Layer
 
 _ITEM = 4
+_LATEST = 2000
+"""No number of a DarkNet version is greater; above 1000 it says that fully connected layers are transposed."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ def read_header(path: Path) -> Header:
             f"{path} has {len(data)} bytes, less than the header of a DarkNet weights file; fetch it again"
         )
     major, minor, revision = struct.unpack_from("<3i", data)
+    if not all(0 <= number <= _LATEST for number in (major, minor, revision)):
+        raise ModelError(
+            f"{path} does not begin like DarkNet weights (version {major}.{minor}.{revision}); it is another kind of file"
+        )
     long = major * 10 + minor >= 2 and major < 1000 and minor < 1000
     if long and len(data) < 20:
         raise ModelError(f"{path} ends within its header; fetch it again")
