@@ -581,12 +581,11 @@ def _inspect(options: argparse.Namespace) -> None:
 
     found = inspect(options.model, _read_options(options))
     if options.json:
-        document = found.facts | {"layers": list(found.layers)} if found.layers else found.facts
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        print(json.dumps(found.document(), indent=1, ensure_ascii=False))
         return
     console.table("", ["", options.model.name], [[key, value] for key, value in found.facts.items()])
     if options.layers:
-        print("\n".join(found.layers))
+        print("\n".join(found.layers or ("the file does not say what layers it has",)))
 
 
 def _read_options(options: argparse.Namespace) -> ReadOptions:

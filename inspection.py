@@ -15,6 +15,16 @@ from .files import sha256_of
 
 
 @dataclass(frozen=True)
+class Tensor:
+    """An input or output: `mode` "input" or "output", its type and its shape, where a str is a free axis."""
+
+    mode: str
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
 class Inspection:
     """What was found out.
 
@@ -22,11 +32,24 @@ class Inspection:
         kind: "cfg", "weights", "checkpoint", "onnx" or "engine".
         facts: name and value, in the order to show them.
         layers: what the model is made of, a line each; empty where the file does not say.
+        tensors: its inputs and outputs, as far as the file says.
+        meta: the metadata of a model that trtzoo reads or wrote.
     """
 
     kind: str
     facts: dict[str, str]
     layers: tuple[str, ...] = ()
+    tensors: tuple[Tensor, ...] = ()
+    meta: ModelMeta | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Everything as JSON values: the facts as they are shown, and `tensors`, `metadata` and `layers` for a program."""
+        more = {
+            "tensors": [asdict(tensor) for tensor in self.tensors],
+            "metadata": asdict(self.meta) if self.meta else None,
+            "layers": list(self.layers),
+        }
+        return self.facts | {key: value for key, value in more.items() if value}
 
 
 def inspect(path: Path, read: ReadOptions = ReadOptions()) -> Inspection:
@@ -49,11 +72,13 @@ def _inspect_network(path: Path, kind: str, read: ReadOptions) -> Inspection:
     network = read_network(path, read)
     digest = sha256_of(network.weights_file) if network.weights_file else network.meta.source_sha256
     meta = replace(network.meta, source_sha256=digest)
-    outputs = ", ".join(_tensor(spec.name, spec.dtype, spec.shape) for spec in raw_outputs(meta))
+    specs = {"input": (input_spec(meta),), "output": raw_outputs(meta)}
+    outputs = ", ".join(_tensor(spec.name, spec.dtype, spec.shape) for spec in specs["output"])
     facts = _meta_facts(meta) | {"input": _spec(meta), "raw heads": outputs, "layers": str(len(network.layers))}
     for number, note in enumerate(network.notes, start=1):
         facts[f"note {number}"] = note
-    return Inspection(kind, {"file": str(path), "kind": kind} | facts, network.layers)
+    tensors = tuple(Tensor(mode, spec.name, spec.dtype, spec.shape) for mode in specs for spec in specs[mode])
+    return Inspection(kind, {"file": str(path), "kind": kind} | facts, network.layers, tensors, meta)
 
 
 def _inspect_weights(path: Path) -> Inspection:
@@ -86,11 +111,20 @@ def _inspect_onnx(path: Path) -> Inspection:
         "inputs": ", ".join(_tensor(item.name, item.dtype, item.shape) for item in graph.inputs),
         "outputs": ", ".join(_tensor(item.name, item.dtype, item.shape) for item in graph.outputs),
     }
+    meta = None
     try:
-        facts |= _meta_facts(from_properties(properties, str(path)))
+        meta = from_properties(properties, str(path))
+        facts |= _meta_facts(meta)
     except TrtZooError:
         facts |= {f"metadata {key}": value[:200] for key, value in properties.items() if key != "trtzoo"}
-    return Inspection("onnx", facts)
+    layers = tuple(f"{node.op:<20} {node.name}" for node in graph.nodes)
+    ends = {"input": graph.inputs, "output": graph.outputs}
+    tensors = tuple(
+        Tensor(mode, item.name, str(item.dtype), tuple(item.shape or ()))
+        for mode, items in ends.items()
+        for item in items
+    )
+    return Inspection("onnx", facts, layers, tensors, meta)
 
 
 def _inspect_engine(path: Path) -> Inspection:
@@ -117,7 +151,8 @@ def _inspect_engine(path: Path) -> Inspection:
             facts |= _meta_facts(report.manifest.meta)
     facts |= {f"note {number}": note for number, note in enumerate(report.notes, start=1)}
     layers = tuple(f"{layer.name}  {layer.kind}  {', '.join(layer.nodes)}" for layer in report.layers)
-    return Inspection("engine", facts, layers)
+    tensors = tuple(Tensor(item.mode, item.name, item.dtype, tuple(item.shape)) for item in report.tensors)
+    return Inspection("engine", facts, layers, tensors, report.manifest.meta if report.manifest else None)
 
 
 def _meta_facts(meta: ModelMeta) -> dict[str, str]:

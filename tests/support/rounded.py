@@ -38,7 +38,9 @@ def _round(editor: GraphEditor, node: gs.Node, index: int, tensor: gs.Variable) 
     exact = gs.Variable(editor.unique(f"{tensor.name}/exact"), np.dtype(np.float32), tensor.shape)
     node.outputs[index] = exact
     shapes = [tensor.shape]
-    half = editor.node("Cast", [exact], f"{tensor.name}/round", shapes=shapes, dtypes=[np.float16], attrs={"to": np.float16})
+    half = editor.node(
+        "Cast", [exact], f"{tensor.name}/round", shapes=shapes, dtypes=[np.float16], attrs={"to": np.float16}
+    )
     back = gs.Node("Cast", editor.unique(f"{tensor.name}/back"), {"to": np.float32}, half, [tensor])
     tensor.dtype = np.dtype(np.float32)
     editor.graph.nodes.append(back)
