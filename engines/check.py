@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ..converters.heads import ModelMeta, TensorSpec, end2end_outputs, input_spec, raw_outputs
+from ..converters.heads import ModelMeta, TensorSpec, input_spec
 from ..errors import TrtZooError, VerificationError
 from ..weights import Array
+from .expected import expected_outputs
 from .load import open_onnx
 
 SEED = 0
@@ -50,7 +50,7 @@ def check_onnx(path: Path, meta: ModelMeta, where: str) -> None:
                 f"{where} was not kept: run on noise, its {name} are not all finite, so the weights are damaged or untrained; "
                 f"--no-verify keeps it"
             )
-    for problem in _differences(_expected(meta), outputs, meta.batch or FREE_BATCH):
+    for problem in _differences(expected_outputs(meta), outputs, meta.batch or FREE_BATCH):
         raise VerificationError(f"{where} was not kept: {problem}; this is a fault of trtzoo, please report it")
 
 
@@ -60,30 +60,6 @@ def _noise(meta: ModelMeta) -> Array:
     shape = tuple(meta.batch or FREE_BATCH if isinstance(axis, str) else axis for axis in spec.shape)
     values = np.random.default_rng(SEED).random(shape, np.float32)
     return (values * (255 if spec.dtype == "uint8" else 1)).astype(spec.dtype)
-
-
-def _expected(meta: ModelMeta) -> Sequence[TensorSpec]:
-    """The outputs that the metadata promises (`graph_passes.layouts`)."""
-    specs = end2end_outputs(meta) if meta.end2end else raw_outputs(meta)
-    if meta.layout == "deepstream":
-        return [replace(spec, dtype="float32") if spec.name == "det_classes" else spec for spec in specs]
-    if meta.layout not in ("flat", "ultralytics"):
-        return specs
-    if meta.task == "classify":
-        return [replace(specs[0], name="output0")]
-    masks = [TensorSpec("output1", "float32", ("B", "M", "h", "w"))] if meta.task == "segment" else []
-    if not meta.end2end:
-        return [TensorSpec("output0", "float32", ("B", _columns(meta, 4 + len(meta.names)), "A")), *masks]
-    rows = ("B", specs[1].shape[1], _columns(meta, 6))
-    if meta.layout == "flat":
-        return [TensorSpec("output", "float32", rows)]
-    return [TensorSpec("output0", "float32", rows), *masks]
-
-
-def _columns(meta: ModelMeta, before: int) -> int | str:
-    """Values of an object where all lie in one row; how many belong to a mask is only known from the prototypes."""
-    points, values = meta.kpt_shape or (0, 0)
-    return "columns" if meta.task == "segment" else before + points * values + (meta.task == "obb")
 
 
 def _differences(specs: Sequence[TensorSpec], outputs: dict[str, Array], batch: int) -> list[str]:

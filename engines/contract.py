@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..converters.heads import TensorSpec, end2end_outputs, input_spec, raw_outputs
+from ..converters.heads import TensorSpec
 from ..errors import VerificationError
+from .expected import expected_inputs, expected_outputs
 from .manifest import Manifest
 from .tensors import EngineTensor
 
@@ -18,9 +19,9 @@ def check_contract(manifest: Manifest, engine: Path) -> None:
         VerificationError: naming what differs.
     """
     meta = manifest.meta
-    if meta is None or meta.layout not in ("raw", "separate"):
+    if meta is None:
         return
-    wanted = {"input": (input_spec(meta),), "output": end2end_outputs(meta) if meta.end2end else raw_outputs(meta)}
+    wanted = {"input": expected_inputs(meta), "output": expected_outputs(meta)}
     for mode, specs in wanted.items():
         problem = _difference(specs, manifest.tensors_of(mode))
         if problem:

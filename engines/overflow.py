@@ -53,7 +53,7 @@ def _watch(graph: gs.Graph, body: Sequence[gs.Node]) -> list[str]:
         graph.outputs += editor.node(
             "ReduceMax", magnitude, f"{tensor.name}/peak", shapes=[[]], dtypes=kind, attrs=attrs
         )
-    graph.cleanup(remove_unused_graph_inputs=False)
+    graph.cleanup(remove_unused_graph_inputs=True)
     return [tensor.name for tensor in tensors]
 
 

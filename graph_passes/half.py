@@ -87,7 +87,8 @@ def to_half(
 
 
 def _half_input(graph: gs.Graph, meta: ModelMeta) -> ModelMeta:
-    for tensor in graph.inputs:
+    pictures = [tensor for tensor in graph.inputs if tensor.shape is None or len(tensor.shape) > 1]
+    for tensor in pictures:
         if tensor.dtype != np.float32:
             raise UnsupportedError(f"--half-io: the input {tensor.name} is {tensor.dtype}, not float32; leave it out")
         tensor.dtype = np.dtype(np.float16)

@@ -47,7 +47,7 @@ def to_uint8_input(graph: gs.Graph, meta: ModelMeta, layout: str = "hwc", colour
     shape = [batch, height, width, channels] if layout == "hwc" else [batch, channels, height, width]
     frames = gs.Variable(tensor.name, np.dtype(np.uint8), shape)
     tensor.name = f"{tensor.name}/float"
-    graph.inputs = [frames]
+    graph.inputs = [frames if entry is tensor else entry for entry in graph.inputs]
     _prepare(graph, frames, tensor, layout, swap=colour != meta.preprocess.colour)
     return replace(
         meta,
@@ -58,11 +58,10 @@ def to_uint8_input(graph: gs.Graph, meta: ModelMeta, layout: str = "hwc", colour
 
 
 def _float_picture(graph: gs.Graph) -> gs.Variable:
-    """The input, if it is the only one and a float picture."""
-    if len(graph.inputs) == 1:
-        tensor = graph.inputs[0]
-        if tensor.dtype in (np.float32, np.float16) and tensor.shape is not None and len(tensor.shape) == 4:
-            return tensor
+    """The one input that is a float picture; others may be there (thresholds)."""
+    pictures = [tensor for tensor in graph.inputs if tensor.shape is not None and len(tensor.shape) == 4]
+    if len(pictures) == 1 and pictures[0].dtype in (np.float32, np.float16):
+        return pictures[0]
     seen = ", ".join(f"{tensor.name} {tensor.dtype}{tensor.shape}" for tensor in graph.inputs)
     raise UnsupportedError(f"--uint8-input needs one input [B, C, H, W] of floats; this graph has {seen}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,39 +53,47 @@ class Executor:
         record: whether to use a CUDA graph.
 
     Raises:
-        UnsupportedError: the engine has several inputs, or an output whose shape only its values decide.
+        UnsupportedError: the engine takes several pictures, or has an output whose shape only its values decide.
     """
 
     def __init__(self, context: Any, tensors: Sequence[EngineTensor], cuda: Cuda, record: bool = True) -> None:
         self._context = context
         self._cuda = cuda
         self._lock = threading.Lock()
-        self.input = _only_input(tensors)
+        self.input, rest = _split_inputs(tensors)
         self.least, self.most = batch_limits(self.input)
         self._batch = 0
         self._set_batch(self.most)
         outputs = [tensor for tensor in tensors if tensor.mode == "output"]
         self._in = self._buffer(self.input, self.input.shape)
+        self._settings = [self._buffer(tensor, (1, *tensor.shape), 1) for tensor in rest]
         self._out = [self._buffer(tensor, self._output_shape(tensor)) for tensor in outputs]
         self._record = record and self.least == self.most
         self._graph: int | None = None
 
-    def infer(self, images: Array) -> dict[str, Array]:
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Names of the inputs that are no pictures, such as thresholds."""
+        return tuple(buffer.tensor.name for buffer in self._settings)
+
+    def infer(self, images: Array, settings: Mapping[str, Array] | None = None) -> dict[str, Array]:
         """Run the network on any number of images; more than the engine takes at once are run in turn.
 
         Several threads may call this; they wait for each other.
 
         Args:
             images: [B, ...] as the input is.
+            settings: values of the other inputs, by name.
 
         Raises:
-            InputError: the images do not fit the input.
+            InputError: the images or settings do not fit the inputs.
             UnsupportedError: the GPU failed.
         """
         self._check(images)
         with self._lock:
             try:
                 self._cuda.enter()
+                self._set(settings or {})
                 parts = [self._run(images, run) for run in plan_runs(len(images), self.least, self.most)]
             except CudaError as error:
                 raise UnsupportedError(f"the GPU failed while it ran the network: {error}; start again") from error
@@ -116,9 +124,19 @@ class Executor:
             self._graph = self._recorded(run.size)
         return results
 
+    def _set(self, settings: Mapping[str, Array]) -> None:
+        for buffer in self._settings:
+            if buffer.tensor.name not in settings:
+                raise InputError(
+                    f"the engine needs a value for its input {buffer.tensor.name}; give it with the pictures"
+                )
+            buffer.view(1)[0] = settings[buffer.tensor.name]
+
     def _enqueue(self, size: int) -> None:
         """Copy in, run, copy out, all in the stream's order."""
         self._cuda.upload(self._in.device, self._in.view(size))
+        for buffer in self._settings:
+            self._cuda.upload(buffer.device, buffer.view(1))
         if not self._context.execute_async_v3(self._cuda.stream):
             raise CudaError("TensorRT did not start the network")
         for buffer in self._out:
@@ -164,9 +182,9 @@ class Executor:
             )
         return shape
 
-    def _buffer(self, tensor: EngineTensor, shape: Sequence[int]) -> Buffer:
+    def _buffer(self, tensor: EngineTensor, shape: Sequence[int], rows: int = 0) -> Buffer:
         row = tuple(shape[1:])
-        size = self.most * int(np.prod(row)) * np.dtype(tensor.dtype).itemsize
+        size = (rows or self.most) * int(np.prod(row)) * np.dtype(tensor.dtype).itemsize
         buffer = Buffer(tensor, row, self._cuda.allocate(size), self._cuda.allocate_host(size))
         self._context.set_tensor_address(tensor.name, buffer.device)
         return buffer
@@ -179,11 +197,13 @@ def batch_limits(tensor: EngineTensor) -> tuple[int, int]:
     return tensor.profile[0][0], tensor.profile[2][0]
 
 
-def _only_input(tensors: Sequence[EngineTensor]) -> EngineTensor:
+def _split_inputs(tensors: Sequence[EngineTensor]) -> tuple[EngineTensor, list[EngineTensor]]:
+    """The pictures, and inputs of fixed shape beside them."""
     inputs = [tensor for tensor in tensors if tensor.mode == "input"]
-    if len(inputs) != 1 or any(length < 0 for length in inputs[0].shape[1:]):
+    pictures = [tensor for tensor in inputs if len(tensor.shape) > 1]
+    if len(pictures) != 1 or any(length < 0 for length in pictures[0].shape[1:]):
         seen = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in inputs) or "none"
         raise UnsupportedError(
             f"only an engine with one input of fixed height and width can be run; this one has {seen}"
         )
-    return inputs[0]
+    return pictures[0], [tensor for tensor in inputs if tensor is not pictures[0]]

@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...converters.heads import ModelMeta, NmsSettings
 from ...errors import InputError
 from ...files import atomic_write
@@ -15,7 +17,7 @@ from ..cuda_driver import Cuda
 from ..engine_file import EngineFile, identify
 from ..manifest import read_manifest
 from ..plan import describe_tensors, deserialize
-from .execution import Executor, batch_limits
+from .execution import Executor
 
 
 class TensorRTRuntime:
@@ -40,18 +42,17 @@ class TensorRTRuntime:
         self.meta: ModelMeta = _meta(file)
         self._loaded = deserialize(file, device)
         tensors = describe_tensors(self._loaded.api, self._loaded.engine)
-        fixed = all(len(set(batch_limits(tensor))) == 1 for tensor in tensors if tensor.mode == "input")
+        fixed = all(-1 not in tensor.shape for tensor in tensors)
         self._cache = RuntimeCache(path) if self._loaded.api.rtx else None
         context = make_context(self._loaded.api, self._loaded.engine, self._cache, record=cuda_graph and fixed)
         self._executor = Executor(context, tensors, Cuda(device), record=cuda_graph and self._cache is None)
         self.name = f"{compat.NAMES[file.target]} {self._loaded.gpu}"
 
     def infer(self, images: Array, thresholds: NmsSettings | None = None) -> dict[str, Array]:
-        """Run the network on images [B, ...] as its input is; any B, in several runs if the engine takes fewer.
-
-        `thresholds` change nothing: an engine that can be run here has its own.
-        """
-        return self._executor.infer(images)
+        """Run the network on images [B, ...] as its input is; any B, in several runs if the engine takes fewer."""
+        wanted = thresholds or self.meta.nms
+        settings = {name: np.array([getattr(wanted, name)], np.float32) for name in self._executor.settings if wanted}
+        return self._executor.infer(images, settings)
 
     def close(self) -> None:
         """Free the GPU's memory, and keep what TensorRT-RTX compiled for it beside the engine."""

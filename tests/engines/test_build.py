@@ -19,7 +19,7 @@ import pytest
 from rtx import needs_rtx
 from tiny_models import CLASSES, SIZE, tiny_detector, write_tiny
 
-from trtzoo.converters.heads import to_properties
+from trtzoo.converters.heads import NmsSettings, to_properties
 from trtzoo.engines.build_worker import build_plan
 from trtzoo.engines.builder import BuildSettings, build
 from trtzoo.engines.compat import load
@@ -33,6 +33,9 @@ from trtzoo.engines.worker_process import GRACE, WorkerProcess
 from trtzoo.errors import InputError, UnsupportedError, VerificationError
 from trtzoo.files import sha256_of
 from trtzoo.graph_passes.half import to_half
+from trtzoo.graph_passes.nms import add_nms
+from trtzoo.graph_passes.target import parse_target
+from trtzoo.graph_passes.thresholds import runtime_thresholds
 from trtzoo.graph_passes.uint8_input import to_uint8_input
 from trtzoo.onnx_graph import write_onnx
 
@@ -295,3 +298,23 @@ def test_process_that_gets_no_request_ends() -> None:
         start = time.monotonic()
     assert worker.wait() == 0
     assert time.monotonic() - start < GRACE
+
+
+def test_thresholds_that_are_inputs_are_part_of_the_contract(tmp_path: Path) -> None:
+    graph, meta = tiny_detector(None)
+    meta, _ = add_nms(graph, meta, NmsSettings("plain", candidates=100), parse_target("tensorrt-rtx"))
+    meta = runtime_thresholds(graph, meta)
+    meta = to_uint8_input(graph, meta)
+    write_onnx(graph, to_properties(meta), tmp_path / "t.onnx")
+    manifest = build(tmp_path / "t.onnx", tmp_path / "t.engine", RTX)
+    assert [(tensor.name, tensor.dtype) for tensor in manifest.tensors_of("input")] == [
+        ("images", "uint8"), ("conf_thres", "float32"), ("iou_thres", "float32"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ["separate", "flat", "deepstream", "ultralytics"])
+def test_every_layout_keeps_its_contract(tmp_path: Path, layout: str) -> None:
+    graph, meta = tiny_detector()
+    meta, _ = add_nms(graph, meta, NmsSettings("plain", candidates=100), parse_target("tensorrt-rtx"), layout)
+    write_onnx(graph, to_properties(meta), tmp_path / "t.onnx")
+    assert build(tmp_path / "t.onnx", tmp_path / "t.engine", RTX).tensors_of("output")

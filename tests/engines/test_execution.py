@@ -159,10 +159,11 @@ def test_failing_gpu_is_explained() -> None:
     ("described", "says"),
     [
         ([*tensors(1), EngineTensor("more", "input", "float32", (1, 2))], "one input"),
+        (tensors(1)[1:], "this one has none"),
         ([EngineTensor("images", "input", "float32", (-1, 3, -1, -1), (((1, 3, 1, 1),) * 3))], "one input"),
         ([*tensors(1), EngineTensor("rows", "output", "int64", (1, -1, 3))], "plain"),
     ],
-    ids=["two inputs", "free size", "output of unknown length"],
+    ids=["two pictures", "no input", "free size", "output of unknown length"],
 )
 def test_engines_that_cannot_be_run(described: list[EngineTensor], says: str) -> None:
     cuda = FakeCuda()
@@ -193,3 +194,20 @@ def test_close_frees_the_memory() -> None:
     executor, cuda, _ = make(tensors(1))
     executor.close()
     assert cuda.closed
+
+
+@pytest.mark.parametrize("batch", [-1, 2])
+def test_thresholds_go_in_with_the_pictures(batch: int) -> None:
+    described = [*tensors(batch, (2, 2)), EngineTensor("conf_thres", "input", "float32", (1,))]
+    described.insert(1, described.pop())
+    cuda = FakeCuda()
+    context = FakeContext(
+        cuda, described, lambda images, conf: compute(images) | {"sums": np.tile(conf, (len(images), 2))}
+    )
+    executor = Executor(context, described, cuda)
+    assert executor.settings == ("conf_thres",)
+    for value in (0.25, 0.5, 0.75):
+        outputs = executor.infer(np.ones((3, *SIDE), np.float32), {"conf_thres": np.array([value], np.float32)})
+        assert (outputs["sums"] == value).all()
+    with pytest.raises(InputError, match="conf_thres"):
+        executor.infer(np.ones((1, *SIDE), np.float32))

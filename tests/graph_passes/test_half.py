@@ -16,6 +16,7 @@ from trtzoo.errors import UnsupportedError
 from trtzoo.graph_passes.half import to_half
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.target import parse_target
+from trtzoo.graph_passes.thresholds import runtime_thresholds
 from trtzoo.onnx_graph import load_all
 
 RNG = np.random.default_rng(1)
@@ -216,3 +217,13 @@ def test_twice_is_once() -> None:
     _, report = to_half(graph, meta)
     assert report.casts == 0
     np.testing.assert_array_equal(run(graph, {"images": IMAGES})["scores"], first["scores"])
+
+
+def test_thresholds_that_are_inputs_stay_single() -> None:
+    graph, meta = tiny_detector(None)
+    meta, _ = add_nms(graph, meta, NmsSettings("plain", candidates=100), parse_target("onnxruntime"))
+    meta = runtime_thresholds(graph, meta)
+    to_half(graph, meta, half_io=True)
+    assert {tensor.name: tensor.dtype for tensor in graph.inputs} == {
+        "images": np.float16, "conf_thres": np.float32, "iou_thres": np.float32,
+    }  # fmt: skip

@@ -20,7 +20,7 @@ from trtzoo.engines.settings import BuildSettings
 from trtzoo.engines.tensors import EngineTensor
 
 Array = npt.NDArray[Any]
-Compute = Callable[[Array], dict[str, Array]]
+Compute = Callable[..., dict[str, Array]]
 
 
 class FakeCuda:
@@ -98,7 +98,8 @@ class FakeContext:
         self.addresses: dict[str, int] = {}
         self.shapes: list[tuple[int, ...]] = []
         self.fails = False
-        (self.input,) = [tensor for tensor in tensors if tensor.mode == "input"]
+        self.input = next(tensor for tensor in tensors if tensor.mode == "input")
+        self.settings = [tensor for tensor in tensors if tensor.mode == "input"][1:]
         self.batch = self.input.shape[0]
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
@@ -127,7 +128,8 @@ class FakeContext:
         dtype = np.dtype(self.input.dtype)
         count = batch * int(np.prod(self.input.shape[1:]))
         data = self.cuda.memory[self.addresses[self.input.name]][: count * dtype.itemsize].view(dtype)
-        for name, values in self.compute(data.reshape(batch, *self.input.shape[1:])).items():
+        settings = [self.cuda.memory[self.addresses[tensor.name]].view(tensor.dtype) for tensor in self.settings]
+        for name, values in self.compute(data.reshape(batch, *self.input.shape[1:]), *settings).items():
             raw = np.ascontiguousarray(values.astype(self.tensors[name].dtype)).reshape(-1).view(np.uint8)
             self.cuda.memory[self.addresses[name]][: raw.size] = raw
 
