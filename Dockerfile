@@ -1,13 +1,18 @@
-# trtzoo on NVIDIA's TensorRT image, for GPU servers. Not built or run by the project: no GPU was at hand. The tag decides the TensorRT version.
+# trtzoo on NVIDIA's TensorRT image, for machines with an NVIDIA GPU. Not built by our CI, which has no GPU; see docs/engines.md.
 #
 #   docker build -t trtzoo .
-#   docker run --rm --gpus all -v "$PWD:/models" -w /models trtzoo build yolov8n.onnx
-ARG TAG=25.09-py3
+#   docker run --rm --gpus all -v "$PWD:/work" trtzoo build yolov8n.onnx
+#
+# Another TensorRT: --build-arg TAG=24.08-py3 has 10.3 (as JetPack 6.1 and DeepStream 7.1), 25.03-py3 has 10.9 (as DeepStream 8.0).
+ARG TAG=25.03-py3
 FROM nvcr.io/nvidia/tensorrt:${TAG}
 
-COPY . /opt/trtzoo
-# The image brings tensorrt; pip must not replace it.
-RUN python3 -m pip install --no-cache-dir /opt/trtzoo && rm -rf /opt/trtzoo
+# The image's own Python has the tensorrt module; the environment sees it, and keeps what is installed here apart from it.
+RUN python3 -c "import tensorrt" || /opt/tensorrt/python/python_setup.sh
+RUN python3 -m venv --system-site-packages /opt/trtzoo
+COPY . /src
+RUN /opt/trtzoo/bin/pip install --no-cache-dir /src && rm -rf /src
 
-ENTRYPOINT ["trtzoo"]
+WORKDIR /work
+ENTRYPOINT ["/opt/trtzoo/bin/trtzoo"]
 CMD ["--help"]
