@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import InputError, TrtZooError, UnsupportedError
 from . import compat
-from .build_config import add_profile, idle_settings, keep_timings, load_timings, make_config
+from .build_config import Timings, add_profile, idle_settings, keep_timings, load_timings, make_config
 from .compat import Api
 from .messages import send
 from .parsed_network import parse
@@ -96,20 +96,31 @@ def build_plan(request: BuildRequest, channel: socket.socket, cancelled: threadi
 
         raise explain_build(request.onnx, api.name, errors_of(log))
     if timings:
-        keep_timings(config, timings)
+        _keep_timings(config, timings, channel)
+    tensors = [asdict(tensor) for tensor in parsed.tensors(ranges)]
+    facts = {"version": api.version, "gpu": gpu, "seconds": seconds, "tensors": tensors}
+    return facts | _describe(api, plan, log, request)
+
+
+def _describe(api: Api, plan: Any, log: Any, request: BuildRequest) -> dict[str, Any]:
+    """Write the plan; returns what there is to say about it and about the process that built it."""
     return {
-        "version": api.version,
-        "gpu": gpu,
-        "tensors": [asdict(tensor) for tensor in parsed.tensors(ranges)],
-        "report": log.report or _inspect(api, plan, settings.version_compatible),
+        "report": log.report or _inspect(api, plan, request.settings.version_compatible),
         "plan_bytes": plan.nbytes,
         "plan_sha256": _write(plan, Path(request.plan)),
         "memory": log.memory,
-        "seconds": seconds,
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "warnings": warnings_of(log)[:WARNINGS],
         "lines": log.lines,
     }
+
+
+def _keep_timings(config: Any, timings: Timings, channel: socket.socket) -> None:
+    """Keep the timings; that they cannot be written is no reason to lose the engine."""
+    try:
+        keep_timings(config, timings)
+    except InputError as error:
+        send(channel, "note", text=f"the kernel timings of this build were not kept: {error}")
 
 
 def _tracer(request: BuildRequest, channel: socket.socket) -> Any:
