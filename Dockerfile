@@ -1,7 +1,7 @@
 # trtzoo on NVIDIA's TensorRT image, for machines with an NVIDIA GPU. Not built by our CI, which has no GPU; see docs/engines.md.
 #
 #   docker build -t trtzoo .
-#   docker run --rm --gpus all -v "$PWD:/work" trtzoo build yolov8n.onnx
+#   docker run --rm --gpus all -v "$PWD:/models" trtzoo build yolov8n.onnx
 #
 # Another TensorRT: --build-arg TAG=24.08-py3 has 10.3 (as JetPack 6.1 and DeepStream 7.1), 25.03-py3 has 10.9 (as DeepStream 8.0).
 ARG TAG=25.03-py3
@@ -13,6 +13,6 @@ RUN python3 -m venv --system-site-packages /opt/trtzoo
 COPY . /src
 RUN /opt/trtzoo/bin/pip install --no-cache-dir /src && rm -rf /src
 
-WORKDIR /work
+WORKDIR /models
 ENTRYPOINT ["/opt/trtzoo/bin/trtzoo"]
 CMD ["--help"]
