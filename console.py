@@ -48,9 +48,10 @@ def progress(what: str) -> Iterator[Callable[[float, str], None]]:
         from rich.console import Console
         from rich.progress import Progress
 
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        # Drawn when there is news, not by a thread: a process with threads cannot fork the build (engines/child.py).
+        with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
             task = bar.add_task(what, total=1.0)
-            yield lambda share, step: bar.update(task, completed=share, description=f"{what}: {step}")
+            yield lambda share, step: bar.update(task, completed=share, description=f"{what}: {step}", refresh=True)
         return
     last = [time.monotonic()]
 

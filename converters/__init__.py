@@ -92,7 +92,7 @@ def _is_onnx(head: bytes, suffix: str) -> bool:
 
 _KINDS: dict[str, Callable[[bytes, str], bool]] = {
     "checkpoint": lambda head, suffix: head[:4] == b"PK\x03\x04" or head[:1] == b"\x80" or suffix in (".pt", ".pth"),
-    "engine": lambda head, suffix: suffix in (".engine", ".plan", ".trt") or head[:4] in (b"ftrt", b"ptrt"),
+    "engine": lambda head, suffix: suffix in (".engine", ".plan", ".trt") or head[:4] in (b"ftrt", b"ptrt", b"vtrt"),
     "onnx": _is_onnx,
     "cfg": _is_cfg,
     "weights": _is_weights,
