@@ -189,7 +189,8 @@ def test_what_is_no_picture(tmp_path, capsys):
 def test_an_output_that_cannot_be_written(tmp_path, capsys):
     cfg = write_model(tmp_path)
     assert re.search(
-        r"cannot write .*there is no folder .*none; create it, or choose another place", fail(capsys, "convert", cfg, "-o", tmp_path / "none" / "out.onnx")
+        r"cannot write .*there is no folder .*none; create it, or choose another place",
+        fail(capsys, "convert", cfg, "-o", tmp_path / "none" / "out.onnx"),
     )
     assert "is a folder" in fail(capsys, "convert", cfg, "-o", tmp_path)
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
