@@ -8,9 +8,9 @@ so that neither the whole model nor a second copy of it is ever in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,6 @@ BATCH = "batch"
 """Name of the symbolic batch axis."""
 
 Shape = Sequence[int | str]
-Item = TypeVar("Item")
 
 IR_VERSION = 8
 PROTOBUF_LIMIT = 2**31 - 1
@@ -162,7 +161,7 @@ def write_onnx(graph: gs.Graph, properties: Properties, path: Path) -> None:
     with atomic_write(path) as stream, ThreadPoolExecutor(max_workers=1) as pool:
         late = pool.submit(properties) if callable(properties) else None
         stream.write(head + _tag(_MODEL_GRAPH) + _varint(size) + body)
-        for block in _ahead(_initializers(prefixes, list(lazy.values()))):
+        for block in _initializers(prefixes, list(lazy.values())):
             stream.write(block)
         tail = onnx.ModelProto()
         onnx.helper.set_model_props(tail, dict(late.result() if late else cast(Mapping[str, str], properties)))
@@ -186,16 +185,6 @@ def _initializers(prefixes: Sequence[bytes], weights: Sequence[Weight]) -> Itera
                 yield np.ascontiguousarray(piece).data.cast("B")
         if written != weight.nbytes:
             raise ValueError(f"a weight promised {weight.dtype}{list(weight.shape)} but loaded as {written} bytes")
-
-
-def _ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items; a thread prepares the next one while the last is being used."""
-    end = object()
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending: Future[Any] = pool.submit(next, items, end)
-        while (item := pending.result()) is not end:
-            pending = pool.submit(next, items, end)
-            yield item
 
 
 def skeleton(graph: gs.Graph, properties: Mapping[str, str]) -> onnx.ModelProto:

@@ -254,9 +254,9 @@ def test_an_interruption_leaves_nothing_half_written(number, tmp_path):
     script = (
         "import sys, time, numpy as np, trtzoo.weights as w\n"
         "import trtzoo.onnx_graph as g\n"
-        "ahead = g._ahead\n"
-        "def slow(items):\n    for item in ahead(items):\n        print('writing', flush=True); time.sleep(0.3); yield item\n"
-        "g._ahead = slow\n"
+        "made = g._initializers\n"
+        "def slow(*weights):\n    for item in made(*weights):\n        print('writing', flush=True); time.sleep(0.3); yield item\n"
+        "g._initializers = slow\n"
         "from trtzoo.cli import main\n"
         f"sys.exit(main(['convert', {str(cfg)!r}, '-o', {str(tmp_path / 'out.onnx')!r}]))"
     )
