@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from ...errors import UnsupportedError
 from .cfg import Section
@@ -143,7 +142,6 @@ class Region:
 
 Head = Yolo | GaussianYolo | Region
 Spec = Convolutional | Pool | AvgPool | Upsample | Route | Shortcut | Reorg | Scale | Identity | Head
-AnySpec = TypeVar("AnySpec")
 
 ACTIVATIONS = (
     "linear", "logistic", "leaky", "revleaky", "relu", "relu6", "relie", "ramp", "swish", "mish", "hard_mish", "tanh",
