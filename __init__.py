@@ -9,11 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .converters.heads import ModelMeta, NmsSettings
+    from .contract.meta import ModelMeta
+    from .contract.nms import NmsSettings
     from .converters.options import ReadOptions
-    from .engines.detections import Detections
-    from .engines.load import open_runtime
-    from .engines.predictor import Predictor
+    from .engines.pictures.detections import Detections
+    from .engines.pictures.predictor import Predictor
+    from .engines.runtimes.open import open_runtime
     from .errors import TrtZooError
     from .pipeline import Conversion, ConvertSettings, EndToEnd, convert
 
@@ -22,15 +23,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "Conversion": "pipeline",
     "ConvertSettings": "pipeline",
-    "Detections": "engines.detections",
+    "Detections": "engines.pictures.detections",
     "EndToEnd": "pipeline",
-    "ModelMeta": "converters.heads",
-    "NmsSettings": "converters.heads",
-    "Predictor": "engines.predictor",
+    "ModelMeta": "contract.meta",
+    "NmsSettings": "contract.nms",
+    "Predictor": "engines.pictures.predictor",
     "ReadOptions": "converters.options",
     "TrtZooError": "errors",
     "convert": "pipeline",
-    "open_runtime": "engines.load",
+    "open_runtime": "engines.runtimes.open",
 }
 
 __all__ = [

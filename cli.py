@@ -14,9 +14,10 @@ from . import __version__
 from .errors import TrtZooError
 
 if TYPE_CHECKING:
-    from .converters.heads import ModelMeta, NmsSettings
+    from .contract.meta import ModelMeta
+    from .contract.nms import NmsSettings
     from .converters.options import ReadOptions
-    from .engines.settings import BuildSettings
+    from .engines.plans.settings import BuildSettings
     from .pipeline import ConvertSettings
 
 Command = Callable[[argparse.Namespace], None]
@@ -374,7 +375,7 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
-    from .converters.heads import NmsSettings
+    from .contract.nms import NmsSettings
     from .pipeline import ConvertSettings, EndToEnd, Half, Uint8Input
 
     _check_flags(options)
@@ -462,7 +463,7 @@ def _require(options: argparse.Namespace, condition: object, message: str) -> No
 
 def _build(options: argparse.Namespace) -> None:
     from . import console
-    from .engines.builder import build
+    from .engines.build.builder import build
 
     output = options.output or Path(f"{options.model.stem}.engine")
     if options.print_trtexec:
@@ -483,9 +484,9 @@ def _print_trtexec(options: argparse.Namespace, output: Path) -> None:
     from dataclasses import replace
 
     from . import console
-    from .engines.record import model_meta
-    from .engines.trtexec import trtexec_line
-    from .graph_passes.target import parse_target
+    from .contract.target import parse_target
+    from .engines.build.record import model_meta
+    from .engines.build.trtexec import trtexec_line
 
     version = parse_target(options.target).tensorrt
     if version is None:
@@ -504,8 +505,8 @@ def _print_trtexec(options: argparse.Namespace, output: Path) -> None:
 
 
 def _build_settings(options: argparse.Namespace, target: str) -> BuildSettings:
-    from .engines.settings import BuildSettings
-    from .engines.timing_cache import default_folder
+    from .engines.build.timing_cache import default_folder
+    from .engines.plans.settings import BuildSettings
 
     default = default_folder() if target == "tensorrt" else None
     folder = None if options.no_timing_cache else options.timing_cache or default
@@ -535,10 +536,10 @@ def _lower(options: argparse.Namespace) -> None:
 def _detect(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from .engines.detect import detect
-    from .engines.load import open_runtime
-    from .engines.predictor import Predictor, default_settings
-    from .engines.sources import find_sources
+    from .engines.pictures.detect import detect
+    from .engines.pictures.predictor import Predictor, default_settings
+    from .engines.pictures.sources import find_sources
+    from .engines.runtimes.open import open_runtime
 
     sources = find_sources(options.source)
     runtime = open_runtime(options.model, options.backend, options.device, _read_options(options))

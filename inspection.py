@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .contract.meta import ModelMeta
+from .contract.outputs import input_spec, raw_outputs
+from .contract.properties import from_properties
 from .converters import read_network, recognise
-from .converters.heads import ModelMeta, from_properties, input_spec, raw_outputs
 from .converters.options import ReadOptions
 from .errors import TrtZooError
 from .files import sha256_of
@@ -99,7 +101,7 @@ def _inspect_weights(path: Path) -> Inspection:
 
 
 def _inspect_onnx(path: Path) -> Inspection:
-    from .onnx_graph import read_onnx
+    from .graph.onnx_graph import read_onnx
 
     graph, properties = read_onnx(path)
     facts = {
@@ -128,7 +130,7 @@ def _inspect_onnx(path: Path) -> Inspection:
 
 
 def _inspect_engine(path: Path) -> Inspection:
-    from .engines.engine_inspect import inspect_engine
+    from .engines.plans.inspect import inspect_engine
 
     report = inspect_engine(path)
     facts = {

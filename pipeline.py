@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .contract.meta import ModelMeta
+from .contract.nms import NmsSettings
+from .contract.properties import from_properties, to_properties
 from .converters import read_network, recognise
-from .converters.heads import ModelMeta, NmsSettings, from_properties, to_properties
 from .converters.options import ReadOptions
 from .errors import InputError
 from .files import sha256_of, staged
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     import onnx
     import onnx_graphsurgeon as gs
 
-    from .onnx_graph import Properties
-    from .weights import Array
+    from .graph.onnx_graph import Properties
+    from .graph.weights import Array
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,8 @@ def lower(model: Path, output: Path, verify: bool = True) -> list[str]:
     Raises:
         TrtZooError: the file cannot be read or written.
     """
+    from .graph.onnx_graph import read_onnx
     from .graph_passes.lower import lower as lower_graph
-    from .onnx_graph import read_onnx
 
     _check_output(model, output)
     graph, properties = read_onnx(model)
@@ -183,7 +185,7 @@ def lower(model: Path, output: Path, verify: bool = True) -> list[str]:
 
 def _checkable(settings: ConvertSettings, model: Model) -> tuple[ConvertSettings, Model]:
     """Leave out the check of a model that is too large for it, and say so."""
-    from .engines.check import is_checkable
+    from .engines.runtimes.check import is_checkable
 
     if is_checkable(model.meta):
         return settings, model
@@ -230,7 +232,7 @@ def load_model(path: Path, settings: ConvertSettings) -> Model:
 def read_model(path: Path, settings: ConvertSettings) -> Model:
     """Read a model file as a graph that ends in its raw heads, or, of an ONNX file, in what trtzoo made of it before."""
     if recognise(path) == "onnx" and settings.read.family in (None, "onnx"):
-        from .converters.onnx_import import read
+        from .converters.foreign_onnx.importer import read
 
         return _with_thresholds(_batch_kept(Model(*read(path, settings.read)), settings.batch), settings)
     from .converters.network import to_graph
@@ -242,20 +244,20 @@ def read_model(path: Path, settings: ConvertSettings) -> Model:
 
 def write_model(graph: gs.Graph, properties: Properties, output: Path, check: ModelMeta | None) -> None:
     """Write a graph; with `check` only after it was run once and kept the contract of this metadata."""
-    from .onnx_graph import write_onnx
+    from .graph.onnx_graph import write_onnx
 
     with staged(output) as temporary:
         write_onnx(graph, properties, temporary)
         if check:
-            from .engines.check import check_onnx
+            from .engines.runtimes.check import check_onnx
 
             check_onnx(temporary, check, str(output))
 
 
 def _add_nms(model: Model, wanted: EndToEnd, layout: str, path: Path) -> Model:
+    from .contract.target import parse_target
     from .graph_passes.class_thresholds import set_class_thresholds
     from .graph_passes.nms import add_nms
-    from .graph_passes.target import parse_target
     from .graph_passes.thresholds import runtime_thresholds
 
     if model.meta.end2end:
@@ -297,8 +299,8 @@ def simplify_model(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     """
     import onnx_graphsurgeon as gs
 
+    from .graph.onnx_graph import load_all
     from .graph_passes.simplify import simplify
-    from .onnx_graph import load_all
 
     graph, done = simplify(gs.import_onnx(model))
     return load_all(graph, {}), str(done)
@@ -313,9 +315,9 @@ def _simplify(model: Model) -> Model:
 
 def _overflow(model: Model, pictures: str) -> dict[str, str]:
     """Nodes whose values leave half precision on real pictures, and why."""
-    from .engines.overflow import find_overflow
-    from .engines.preprocess import prepare
-    from .engines.sources import find_sources, read_pictures
+    from .engines.pictures.overflow import find_overflow
+    from .engines.pictures.preprocess import prepare
+    from .engines.pictures.sources import find_sources, read_pictures
 
     sources = find_sources(pictures)
     images = (prepare(picture, model.meta)[0] for source in sources for picture in read_pictures(source))
@@ -330,7 +332,7 @@ def _batch(image: Array, meta: ModelMeta) -> Array:
 
 
 def _to_half(model: Model, wanted: Half, overflow: Mapping[str, str]) -> Model:
-    from .graph_passes.half import to_half
+    from .graph_passes.precision.half import to_half
 
     meta, report = to_half(model.graph, model.meta, overflow, wanted.half_io)
     return replace(model, meta=meta, notes=(*model.notes, *report.notes()))

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from trtzoo import ConvertSettings, Detections, EndToEnd, NmsSettings, Predictor, ReadOptions, convert, open_runtime
 from trtzoo.console import track
-from trtzoo.engines.sources import read_picture
+from trtzoo.engines.pictures.sources import read_picture
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ANNOTATIONS, PICTURES, WEIGHTS = SHARED / "coco" / "annotations", SHARED / "coco" / "images", SHARED / "weights"

@@ -74,8 +74,11 @@ def build(folder: Path, shapes: list[tuple[int, int, int]], peers: bool) -> list
 def _write(path: Path, shape: tuple[int, int, int], candidates: int, form: Callable[..., Any]) -> None:
     import onnx_graphsurgeon as gs
 
-    from trtzoo.converters.heads import ModelMeta, NmsSettings, raw_outputs, to_properties
-    from trtzoo.onnx_graph import write_onnx
+    from trtzoo.contract.meta import ModelMeta
+    from trtzoo.contract.nms import NmsSettings
+    from trtzoo.contract.outputs import raw_outputs
+    from trtzoo.contract.properties import to_properties
+    from trtzoo.graph.onnx_graph import write_onnx
 
     names = tuple(f"class{index}" for index in range(shape[2]))
     meta = ModelMeta("onnx", "detect", names, (8, 16, 32), (640, 640), batch=shape[0])
@@ -96,9 +99,9 @@ def _route(route: str, target: str) -> Callable[..., Any]:
     def form(graph: Any, meta: Any, settings: Any) -> Any:
         from dataclasses import replace
 
+        from trtzoo.contract.target import parse_target
         from trtzoo.graph_passes.lower import lower
         from trtzoo.graph_passes.nms import add_nms
-        from trtzoo.graph_passes.target import parse_target
 
         meta, _ = add_nms(graph, meta, replace(settings, route=route), parse_target(target))
         lower(graph, meta)
@@ -111,12 +114,12 @@ def _reference_form(suppress_matrix: Callable[..., Any]) -> Callable[..., Any]:
     """A form that says for all M candidates at once which survive."""
 
     def form(graph: Any, meta: Any, settings: Any) -> Any:
-        from trtzoo.graph_passes.emitter import Emitter
+        from trtzoo.graph.emitter import Emitter
         from trtzoo.graph_passes.layouts import dress_rows
         from trtzoo.graph_passes.nms.assembly import assemble
         from trtzoo.graph_passes.nms.candidates import Survivors, best_candidates
-        from trtzoo.graph_passes.nms.heads import find_heads
         from trtzoo.graph_passes.nms.overlap import box_features
+        from trtzoo.graph_passes.nms.raw_heads import find_heads
 
         emit, heads = Emitter(graph, "/nms"), find_heads(graph, meta)
         best = best_candidates(emit, heads, settings.candidates, settings.multi_label)

@@ -54,7 +54,7 @@ def read_network(path: Path, options: ReadOptions) -> Network:
 
 def _read_checkpoint(path: Path, options: ReadOptions) -> Network:
     from . import ultralytics, yolov5
-    from .checkpoint import load_model_record
+    from .checkpoint.reader import load_model_record
 
     if options.family not in (None, *CHECKPOINT_FAMILIES):
         raise InputError(

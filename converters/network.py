@@ -9,11 +9,12 @@ from typing import Any
 
 import onnx_graphsurgeon as gs
 
+from ..contract.meta import ModelMeta
+from ..contract.outputs import input_spec, raw_outputs
 from ..errors import ModelError
-from ..weights import Array
-from .heads import ModelMeta, input_spec, raw_outputs
-from .onnx_ops import OnnxOps
-from .ops import Ops, Tensor
+from ..graph.weights import Array
+from .vocabulary.onnx_ops import OnnxOps
+from .vocabulary.ops import Ops, Tensor
 
 Forward = Callable[[Ops, Tensor], Mapping[str, Tensor]]
 """Input [B, C, H, W] -> the raw heads by name (`heads.raw_outputs`)."""
@@ -76,7 +77,7 @@ def _torch_ops() -> Any:
     from ..errors import MissingDependencyError
 
     try:
-        from . import torch_ops
+        from .vocabulary import torch_ops
     except ImportError as error:
         raise MissingDependencyError("the torch backend needs PyTorch: pip install 'trtzoo[torch]'") from error
     return torch_ops

@@ -22,11 +22,11 @@ from typing import Any, cast
 import numpy as np
 import onnx
 
+from ..contract.outputs import INPUT
 from ..errors import InputError, MissingDependencyError, TrtZooError, UnsupportedError, VerificationError
 from ..files import atomic_write
-from ..weights import Array
-from .heads import INPUT
-from .state_dict import load_weights
+from ..graph.weights import Array
+from .checkpoint.state_dict import load_weights
 
 TOLERANCE = 1e-3
 """How far ONNX Runtime may be from the module on a random input, relative to the output's largest value."""

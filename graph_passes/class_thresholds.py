@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ..converters.heads import ModelMeta
+from ..contract.meta import ModelMeta
 from ..errors import InputError, UnsupportedError
-from .emitter import Emitter
+from ..graph.emitter import Emitter
 
 KEY = "class_thresholds"
 """Key of `ModelMeta.extra` that holds them, by class name."""

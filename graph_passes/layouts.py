@@ -17,9 +17,10 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ..converters.heads import ModelMeta, end2end_outputs, raw_outputs
+from ..contract.meta import ModelMeta
+from ..contract.outputs import end2end_outputs, raw_outputs
 from ..errors import InputError, ModelError, UnsupportedError
-from .emitter import Emitter, Tensor
+from ..graph.emitter import Emitter, Tensor
 
 LAYOUTS = ("separate", "flat", "deepstream", "ultralytics")
 DEEPSTREAM_ROWS = 200

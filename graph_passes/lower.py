@@ -20,15 +20,15 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from ..converters.heads import ModelMeta
+from ..contract.meta import ModelMeta
 from ..errors import UnsupportedError
-from ..onnx_graph import BATCH, skeleton
-from .emitter import Emitter, Tensor
+from ..graph.emitter import Emitter, Tensor
+from ..graph.onnx_graph import BATCH, skeleton
 from .nms.candidates import Survivors, best_candidates
 from .nms.choose import DENSE_BELOW
-from .nms.heads import Heads
 from .nms.overlap import box_features, box_iou
-from .nms.plain import Problem, chosen, greedy, readable_in_loop
+from .nms.raw_heads import Heads
+from .nms.routes.plain import Problem, chosen, greedy, readable_in_loop
 from .thresholds import PLUGIN_CONF, PLUGIN_IOU
 
 MOST_PAIRS = 5000

@@ -16,8 +16,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from ..errors import MissingDependencyError, UnsupportedError, VerificationError
-from ..onnx_graph import BATCH, load_all
-from ..weights import Array
+from ..graph.onnx_graph import BATCH, load_all
+from ..graph.weights import Array
 
 TOLERANCE = 1e-4
 """How far an output may move, relative to its largest value: what folding a batch normalisation costs in float32."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ..converters.heads import ModelMeta, NmsSettings
+from ..contract.meta import ModelMeta
+from ..contract.nms import NmsSettings
 from ..errors import InputError, ModelError, UnsupportedError
-from .emitter import Emitter, Tensor
+from ..graph.emitter import Emitter, Tensor
 
 CONF, IOU = "nms.conf_thres", "nms.iou_thres"
 """Names of the constants, float32 [1]."""

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ..converters.heads import ModelMeta
+from ..contract.meta import ModelMeta
 from ..errors import InputError, UnsupportedError
-from ..onnx_graph import GraphEditor
+from ..graph.onnx_graph import GraphEditor
 
 LAYOUTS = ("hwc", "chw")
 COLOURS = ("bgr", "rgb")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from trtzoo import ConvertSettings, EndToEnd, Predictor, convert, open_runtime
 from trtzoo.console import table
-from trtzoo.engines.builder import BuildSettings, build
-from trtzoo.engines.detect import detect
-from trtzoo.engines.sources import find_sources
+from trtzoo.engines.build.builder import BuildSettings, build
+from trtzoo.engines.pictures.detect import detect
+from trtzoo.engines.pictures.sources import find_sources
 from trtzoo.errors import MissingDependencyError
 from trtzoo.pipeline import Half
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trtzoo import cli
 from trtzoo.converters import FAMILIES
-from trtzoo.engines.load import BACKENDS
+from trtzoo.engines.runtimes.open import BACKENDS
 from trtzoo.graph_passes.layouts import LAYOUTS
 from trtzoo.graph_passes.nms import SURVIVORS
 

@@ -14,7 +14,7 @@ from shared import WEIGHTS, golden_cases, needs_golden, needs_weights
 from videos import read_video, write_video
 
 from trtzoo.cli import main
-from trtzoo.converters.heads import from_properties
+from trtzoo.contract.properties import from_properties
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 PICTURES = SAMPLES / "pictures"

@@ -11,8 +11,8 @@ import pytest
 from running import run_onnx
 
 from trtzoo.errors import InputError, UnsupportedError
-from trtzoo.onnx_graph import GraphEditor, constant, load_all, read_onnx, weight_of, write_onnx
-from trtzoo.weights import Weight
+from trtzoo.graph.onnx_graph import GraphEditor, constant, load_all, read_onnx, weight_of, write_onnx
+from trtzoo.graph.weights import Weight
 
 
 def scaled_graph(weight) -> gs.Graph:

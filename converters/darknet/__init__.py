@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...contract.meta import ModelMeta, Preprocess
 from ...errors import ModelError
-from ..heads import ModelMeta, Preprocess
 from ..names import numbered_names, read_names
 from ..network import Network
 from ..options import ReadOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..ops import Ops, Tensor
+from ..vocabulary.ops import Ops, Tensor
 
 
 def activate(ops: Ops, x: Tensor, name: str) -> Tensor:

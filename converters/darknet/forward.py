@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...weights import Array, Weight
-from ..ops import BatchNorm, Conv, Ops, Tensor
+from ...graph.weights import Array, Weight
+from ..vocabulary.ops import BatchNorm, Conv, Ops, Tensor
 from .activations import activate
-from .heads import HeadMap, decode
+from .decode import HeadMap, decode
 from .layers import AvgPool, Convolutional, Head, Identity, Net, Pool, Reorg, Route, Scale, Shortcut, Upsample
 from .plan import Layer, pool_pads
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import ModelError
-from ..ops import Pads, conv_size
+from ..vocabulary.ops import Pads, conv_size
 from .cfg import Section
 from .layers import (
     AvgPool,

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import ModelError
 from ...files import require_file
-from ...weights import Array, Weight
+from ...graph.weights import Array, Weight
 from .plan import Layer
 
 _ITEM = 4

@@ -11,17 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...contract.meta import ModelMeta
 from ...errors import ModelError, UnsupportedError
 from ...files import sha256_of
-from ..checkpoint import Record
-from ..checkpoint_facts import class_names, input_channels, layer_rows, level_strides
-from ..heads import ModelMeta
-from ..modules import Walker, run_layers, unknown_class
+from ..checkpoint.facts import class_names, input_channels, layer_rows, level_strides
+from ..checkpoint.reader import Record
 from ..network import Forward, Network
-from ..ops import Ops, Tensor
 from ..options import ReadOptions
+from ..torch_modules.modules import Walker, run_layers, unknown_class
+from ..vocabulary.ops import Ops, Tensor
 from .blocks import BLOCKS
-from .heads import BRANCHES, HEADS, OTHER_HEADS, Decode, Head, branches, keypoint_shape
+from .decode import BRANCHES, HEADS, OTHER_HEADS, Decode, Head, branches, keypoint_shape
 from .preprocessing import Normalisation, input_size, normalisation_of, preprocess_of
 
 

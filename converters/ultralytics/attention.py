@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..blocks import add_shortcut, attend, block_conv, c2f, halves
-from ..checkpoint import Record
-from ..modules import Block, Walker, integer, weight
-from ..ops import Conv, Tensor
+from ..checkpoint.reader import Record
+from ..torch_modules.blocks import add_shortcut, attend, block_conv, c2f, halves
+from ..torch_modules.modules import Block, Walker, integer, weight
+from ..vocabulary.ops import Conv, Tensor
 
 
 def _attention(walker: Walker, module: Record, x: Tensor) -> Tensor:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...errors import ModelError
-from ..blocks import COMMON_BLOCKS, activate, add_shortcut, block_conv, bottleneck, c2f, c3, halves
-from ..checkpoint import Record
-from ..modules import Block, Walker, conv_of, has, identity_conv, integer, merged_conv
-from ..ops import Conv, Tensor
-from ..torch_layers import identity
+from ..checkpoint.reader import Record
+from ..torch_modules.blocks import COMMON_BLOCKS, activate, add_shortcut, block_conv, bottleneck, c2f, c3, halves
+from ..torch_modules.layers import identity
+from ..torch_modules.modules import Block, Walker, conv_of, has, identity_conv, integer, merged_conv
+from ..vocabulary.ops import Conv, Tensor
 from .attention import ATTENTION_BLOCKS
 
 

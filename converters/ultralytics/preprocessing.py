@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ...contract.meta import Preprocess
 from ...errors import ModelError
-from ...weights import Array
-from ..checkpoint import Record, TensorData
-from ..checkpoint_facts import trained_size
-from ..heads import Preprocess
+from ...graph.weights import Array
+from ..checkpoint.facts import trained_size
+from ..checkpoint.reader import Record, TensorData
 from ..image_size import check_size, round_up
-from ..ops import Ops, Tensor
 from ..options import ReadOptions
+from ..vocabulary.ops import Ops, Tensor
 
 DETECTION_SIZE, CLASSIFICATION_SIZE = 640, 224
 """Input sizes where the checkpoint does not tell the one of its training."""

@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...contract.meta import ModelMeta, Preprocess
 from ...errors import ModelError, UnsupportedError
-from ..checkpoint import Record
-from ..checkpoint_facts import class_names, layer_rows
-from ..heads import ModelMeta, Preprocess
+from ..checkpoint.facts import class_names, layer_rows
+from ..checkpoint.reader import Record
 from ..image_size import check_size, round_up
-from ..modules import Walker, has, run_layers, unknown_class
 from ..network import Forward, Network
-from ..ops import Ops, Tensor
 from ..options import ReadOptions
-from .heads import AnchorHead, anchor_head
+from ..torch_modules.modules import Walker, has, run_layers, unknown_class
+from ..vocabulary.ops import Ops, Tensor
+from .decode import AnchorHead, anchor_head
 from .tasks import MEAN, STD, TABLE, normalised
 
 _WRAPPERS = ("AutoShape", "autoShape", "DetectMultiBackend")

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..blocks import COMMON_BLOCKS, activate, focus, focus_block
-from ..checkpoint import Record
-from ..modules import Block, Walker, batch_norm_of, conv_of, has, integer, optional_weight, pair, weight
-from ..ops import Ops, Tensor
-from ..torch_layers import TORCH_LAYERS
+from ..checkpoint.reader import Record
+from ..torch_modules.blocks import COMMON_BLOCKS, activate, focus, focus_block
+from ..torch_modules.layers import TORCH_LAYERS
+from ..torch_modules.modules import Block, Walker, batch_norm_of, conv_of, has, integer, optional_weight, pair, weight
+from ..vocabulary.ops import Ops, Tensor
 
 CONTRACT_ORDER = ((0, 0), (0, 1), (1, 0), (1, 1))
 """Row and column of the pixels in the channel blocks that a Contract makes: other than those of Focus' own slices."""

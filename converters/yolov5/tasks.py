@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..blocks import classify
-from ..checkpoint import Record
-from ..modules import Block, Walker, has
-from ..ops import Tensor
+from ..checkpoint.reader import Record
+from ..torch_modules.blocks import classify
+from ..torch_modules.modules import Block, Walker, has
+from ..vocabulary.ops import Tensor
 from .blocks import YOLOV5_BLOCKS
-from .heads import anchor_head, decode_boxes, decode_keypoints, level_maps, row_constants, rows
+from .decode import anchor_head, decode_boxes, decode_keypoints, level_maps, row_constants, rows
 
 Heads = dict[str, Tensor]
 

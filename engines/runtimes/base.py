@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ...converters.heads import ModelMeta, NmsSettings
-from ...weights import Array
+from ...contract.meta import ModelMeta
+from ...contract.nms import NmsSettings
+from ...graph.weights import Array
 
 
 class Runtime(Protocol):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError, UnsupportedError
-from ...weights import Array
-from ..cuda_driver import Cuda, CudaError
-from ..tensors import EngineTensor
+from ...graph.weights import Array
+from ..library.cuda_driver import Cuda, CudaError
+from ..plans.tensors import EngineTensor
 from .batches import Run, plan_runs
 
 

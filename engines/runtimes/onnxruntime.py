@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ...converters.heads import INPUT, ModelMeta, NmsSettings, from_properties
+from ...contract.meta import ModelMeta
+from ...contract.nms import NmsSettings
+from ...contract.outputs import INPUT
+from ...contract.properties import from_properties
 from ...errors import InputError, MissingDependencyError, UnsupportedError
-from ...weights import Array
+from ...graph.weights import Array
 
 
 class OnnxRuntime:

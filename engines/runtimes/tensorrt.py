@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ...converters.heads import ModelMeta, NmsSettings
+from ...contract.meta import ModelMeta
+from ...contract.nms import NmsSettings
 from ...errors import InputError
 from ...files import atomic_write
-from ...weights import Array
-from .. import compat
-from ..cuda_driver import Cuda
-from ..engine_file import EngineFile, identify
-from ..manifest import read_manifest
-from ..plan import describe_tensors, deserialize
+from ...graph.weights import Array
+from ..library import compat
+from ..library.cuda_driver import Cuda
+from ..plans.identify import EngineFile, identify
+from ..plans.load import describe_tensors, deserialize
+from ..plans.manifest import read_manifest
 from .execution import Executor
 
 

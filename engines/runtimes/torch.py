@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ...converters.heads import ModelMeta, NmsSettings
+from ...contract.meta import ModelMeta
+from ...contract.nms import NmsSettings
 from ...converters.network import Network, torch_runner
-from ...weights import Array
+from ...graph.weights import Array
 
 
 class TorchRuntime:

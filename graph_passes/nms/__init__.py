@@ -7,17 +7,18 @@ from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 
-from ...converters.heads import ModelMeta, NmsSettings
+from ...contract.meta import ModelMeta
+from ...contract.nms import NmsSettings
+from ...contract.target import Target
 from ...errors import InputError
-from ..emitter import Emitter, Tensor
+from ...graph.emitter import Emitter, Tensor
 from ..layouts import check_layout, dress_rows
-from ..target import Target
 from ..thresholds import check_thresholds
-from . import efficient, efficient_idx, no_suppression, onnx_operator, plain
 from .assembly import assemble
 from .candidates import Survivors
 from .choose import resolve
-from .heads import Heads, find_heads
+from .raw_heads import Heads, find_heads
+from .routes import efficient, efficient_idx, no_suppression, onnx_operator, plain
 
 MOST = 3840
 """The longest TopK of TensorRT, so the limit of M and K."""

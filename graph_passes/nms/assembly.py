@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..emitter import Emitter, Tensor
+from ...graph.emitter import Emitter, Tensor
 from .candidates import Survivors
-from .heads import Heads
 from .masks import instance_masks
+from .raw_heads import Heads
 
 
 @dataclass(frozen=True)

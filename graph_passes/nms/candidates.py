@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..emitter import Emitter, Tensor
-from .heads import Heads
+from ...graph.emitter import Emitter, Tensor
+from .raw_heads import Heads
 
 
 @dataclass(frozen=True)

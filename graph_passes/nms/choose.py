@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...converters.heads import ModelMeta, NmsSettings
+from ...contract.meta import ModelMeta
+from ...contract.nms import NmsSettings
+from ...contract.target import Target
 from ...errors import InputError, UnsupportedError
-from ..target import Target
-from .efficient import AGNOSTIC_SINCE
+from .routes.efficient import AGNOSTIC_SINCE
 
 ROUTES = ("plain", "efficient", "efficient-idx", "onnx", "none")
 

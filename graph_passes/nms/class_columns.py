@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..emitter import Emitter, Tensor
+from ...graph.emitter import Emitter, Tensor
 from .candidates import Candidates
-from .heads import Heads
 from .overlap import COORDINATE_LIMIT
+from .raw_heads import Heads
 
 
 def candidate_boxes(emit: Emitter, heads: Heads, candidates: Candidates) -> Tensor:

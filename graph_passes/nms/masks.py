@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..emitter import Emitter, Tensor
+from ...graph.emitter import Emitter, Tensor
 
 
 def instance_masks(emit: Emitter, coeffs: Tensor, protos: Tensor, boxes: Tensor, imgsz: tuple[int, int]) -> Tensor:

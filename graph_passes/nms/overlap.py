@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..emitter import Emitter, Tensor
+from ...graph.emitter import Emitter, Tensor
 
 COORDINATE_LIMIT = 1e18
 """Coordinates are limited to this in overlaps, so that areas stay finite in float32 and no overlap is NaN."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..emitter import Emitter, Tensor
+from ...graph.emitter import Emitter, Tensor
 
 EPSILON = 1e-7
 FARTHEST = 100.0

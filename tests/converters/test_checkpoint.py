@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from shared import WEIGHTS, golden_cases, needs_weights
 
-from trtzoo.converters.checkpoint import Record, Reference, TensorData, load_model_record, read_checkpoint
+from trtzoo.converters.checkpoint.reader import Record, Reference, TensorData, load_model_record, read_checkpoint
 from trtzoo.errors import InputError, ModelError, UnsupportedError
 
 torch = pytest.importorskip("torch", reason="PyTorch writes the files that are read here")
@@ -521,7 +521,7 @@ def test_reading_imports_no_framework(file: Path, network: Any) -> None:
     saved(file, {"model": network})
     program = (
         "import sys; from pathlib import Path\n"
-        "from trtzoo.converters.checkpoint import load_model_record\n"
+        "from trtzoo.converters.checkpoint.reader import load_model_record\n"
         f"load_model_record(Path({str(file)!r}))\n"
         "print(sorted({'torch', 'ultralytics', 'onnxruntime', 'cv2', 'tensorrt'} & set(sys.modules)))"
     )

@@ -37,7 +37,7 @@ from checkpoint_files import (
 )
 from nothing_executed import nothing_executed, outcome
 
-from trtzoo.converters.checkpoint import Record, Reference, read_checkpoint
+from trtzoo.converters.checkpoint.reader import Record, Reference, read_checkpoint
 from trtzoo.errors import InputError, TrtZooError, UnsupportedError
 
 ZIP = zip_checkpoint(NETWORK, STORAGES)

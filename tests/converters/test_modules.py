@@ -8,15 +8,23 @@ import numpy as np
 import pytest
 from running import largest_error
 
-from trtzoo.converters.blocks import strided_conv
-from trtzoo.converters.checkpoint import Record
-from trtzoo.converters.heads import TensorSpec
-from trtzoo.converters.modules import Walker, integer, layer_sources, merged_conv, number, pair, run_layers
-from trtzoo.converters.onnx_ops import OnnxOps
-from trtzoo.converters.ops import BatchNorm, Conv
-from trtzoo.converters.torch_layers import TORCH_LAYERS
+from trtzoo.contract.outputs import TensorSpec
+from trtzoo.converters.checkpoint.reader import Record
+from trtzoo.converters.torch_modules.blocks import strided_conv
+from trtzoo.converters.torch_modules.layers import TORCH_LAYERS
+from trtzoo.converters.torch_modules.modules import (
+    Walker,
+    integer,
+    layer_sources,
+    merged_conv,
+    number,
+    pair,
+    run_layers,
+)
+from trtzoo.converters.vocabulary.onnx_ops import OnnxOps
+from trtzoo.converters.vocabulary.ops import BatchNorm, Conv
 from trtzoo.errors import ModelError, UnsupportedError
-from trtzoo.weights import Weight
+from trtzoo.graph.weights import Weight
 
 torch = pytest.importorskip("torch", reason="torch is the reference of its own layers")
 

@@ -9,11 +9,13 @@ import pytest
 from foreign_onnx import Foreign, ultralytics, yolov5
 from running import run_onnx
 
-from trtzoo.converters.heads import ModelMeta, raw_outputs, to_properties
-from trtzoo.converters.onnx_import import read
+from trtzoo.contract.meta import ModelMeta
+from trtzoo.contract.outputs import raw_outputs
+from trtzoo.contract.properties import to_properties
+from trtzoo.converters.foreign_onnx.importer import read
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import InputError, ModelError, UnsupportedError
-from trtzoo.onnx_graph import load_all, write_onnx
+from trtzoo.graph.onnx_graph import load_all, write_onnx
 
 SIZE = (64, 96)
 CELLS = 8 * 12 + 4 * 6 + 2 * 3

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from running import run_onnx
 
-from trtzoo.converters.heads import to_properties
-from trtzoo.converters.onnx_import import read
+from trtzoo.contract.properties import to_properties
+from trtzoo.converters.foreign_onnx.importer import read
 from trtzoo.converters.options import ReadOptions
-from trtzoo.onnx_graph import load_all
+from trtzoo.graph.onnx_graph import load_all
 
 original = pytest.importorskip("ultralytics_models", reason="needs the original framework: pip install ultralytics")
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from running import run_onnx
 
-from trtzoo.converters.heads import TensorSpec
-from trtzoo.converters.onnx_ops import OPSETS, OnnxOps
-from trtzoo.converters.ops import UNARY, BatchNorm, Conv
-from trtzoo.converters.torch_ops import TorchOps
+from trtzoo.contract.outputs import TensorSpec
+from trtzoo.converters.vocabulary.onnx_ops import OPSETS, OnnxOps
+from trtzoo.converters.vocabulary.ops import UNARY, BatchNorm, Conv
+from trtzoo.converters.vocabulary.torch_ops import TorchOps
 from trtzoo.errors import ModelError, UnsupportedError
-from trtzoo.onnx_graph import load_all
-from trtzoo.weights import Weight
+from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.weights import Weight
 
 RNG = np.random.default_rng(7)
 

@@ -12,13 +12,7 @@ from running import run_onnx
 
 from trtzoo.converters import torch_module
 from trtzoo.converters.torch_module import export_module
-from trtzoo.errors import (
-    InputError,
-    MissingDependencyError,
-    ModelError,
-    UnsupportedError,
-    VerificationError,
-)
+from trtzoo.errors import InputError, MissingDependencyError, ModelError, UnsupportedError, VerificationError
 from trtzoo.pipeline import simplify_model
 
 torch = pytest.importorskip("torch", reason="exporting modules is an extra")

@@ -13,7 +13,7 @@ from running import assert_interpreters_agree, largest_error, run_network
 from shared import GOLDEN, WEIGHTS, golden_cases, needs_golden, needs_weights
 
 from trtzoo.converters import ultralytics
-from trtzoo.converters.checkpoint import Record, load_model_record
+from trtzoo.converters.checkpoint.reader import Record, load_model_record
 from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import ModelError, UnsupportedError

@@ -22,7 +22,7 @@ pytest.importorskip("ultralytics", reason="needs the original framework: pip ins
 import ultralytics_models as original
 
 from trtzoo.converters import ultralytics
-from trtzoo.converters.checkpoint import load_model_record
+from trtzoo.converters.checkpoint.reader import load_model_record
 from trtzoo.converters.options import ReadOptions
 
 TASKS = {"": "detect", "-seg": "segment", "-pose": "pose", "-obb": "obb", "-cls": "classify"}

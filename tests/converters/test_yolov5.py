@@ -10,13 +10,13 @@ from running import assert_interpreters_agree, convert_and_run, run_network, run
 from shared import GOLDEN, WEIGHTS, golden_cases, needs_golden, needs_weights
 
 from trtzoo import EndToEnd
+from trtzoo.contract.nms import NmsSettings
 from trtzoo.converters import yolov5
-from trtzoo.converters.checkpoint import load_model_record
-from trtzoo.converters.heads import NmsSettings
+from trtzoo.converters.checkpoint.reader import load_model_record
 from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import ModelError
-from trtzoo.onnx_graph import load_all
+from trtzoo.graph.onnx_graph import load_all
 
 CASES = [*golden_cases("y5_"), *golden_cases("tipose_")]
 DETECTORS = [case for case in CASES if not case.name.endswith("_cls")]
@@ -121,7 +121,7 @@ def test_torch_computes_what_onnx_runtime_computes(case):
 @needs_golden
 def test_the_two_focus_orders_are_kept_apart():
     """Slices count rows first (v5.0), TexasInstruments' Contract columns first: a weight goes to another pixel."""
-    from trtzoo.converters.blocks import block_conv
+    from trtzoo.converters.torch_modules.blocks import block_conv
 
     for name, cells in (
         ("y5_v5_focus", [(0, 0), (1, 0), (0, 1), (1, 1)]),

@@ -7,7 +7,7 @@ import pytest
 from running import run_network
 
 from trtzoo.converters import yolov5
-from trtzoo.converters.checkpoint import load_model_record
+from trtzoo.converters.checkpoint.reader import load_model_record
 from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import ModelError, UnsupportedError

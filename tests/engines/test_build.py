@@ -19,25 +19,26 @@ import pytest
 from rtx import needs_rtx
 from tiny_models import CLASSES, SIZE, tiny_detector, write_tiny
 
-from trtzoo.converters.heads import NmsSettings, to_properties
-from trtzoo.engines.build_worker import build_plan
-from trtzoo.engines.builder import BuildSettings, build
-from trtzoo.engines.compat import load
-from trtzoo.engines.cuda_driver import list_gpus
-from trtzoo.engines.engine_file import identify
-from trtzoo.engines.freshness import installed_version, up_to_date
-from trtzoo.engines.manifest import manifest_path, read_manifest
-from trtzoo.engines.request import BuildRequest
-from trtzoo.engines.tensors import EngineTensor
-from trtzoo.engines.worker_process import GRACE, WorkerProcess
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.properties import to_properties
+from trtzoo.contract.target import parse_target
+from trtzoo.engines.build.builder import BuildSettings, build
+from trtzoo.engines.build.request import BuildRequest
+from trtzoo.engines.build.worker import build_plan
+from trtzoo.engines.build.worker_process import GRACE, WorkerProcess
+from trtzoo.engines.library.compat import load
+from trtzoo.engines.library.cuda_driver import list_gpus
+from trtzoo.engines.plans.freshness import installed_version, up_to_date
+from trtzoo.engines.plans.identify import identify
+from trtzoo.engines.plans.manifest import manifest_path, read_manifest
+from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.errors import InputError, UnsupportedError, VerificationError
 from trtzoo.files import sha256_of
-from trtzoo.graph_passes.half import to_half
+from trtzoo.graph.onnx_graph import write_onnx
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
+from trtzoo.graph_passes.precision.half import to_half
 from trtzoo.graph_passes.thresholds import runtime_thresholds
 from trtzoo.graph_passes.uint8_input import to_uint8_input
-from trtzoo.onnx_graph import write_onnx
 
 pytestmark = needs_rtx
 RTX = BuildSettings("tensorrt-rtx")

@@ -9,11 +9,11 @@ from typing import Any
 
 from fake_tensorrt import fake_api
 
-from trtzoo.engines.build_config import keep_timings, load_timings, make_config
-from trtzoo.engines.build_worker import _keep_timings
-from trtzoo.engines.messages import receive
-from trtzoo.engines.settings import BuildSettings
-from trtzoo.engines.timing_cache import cache_file
+from trtzoo.engines.build.config import keep_timings, load_timings, make_config
+from trtzoo.engines.build.messages import receive
+from trtzoo.engines.build.timing_cache import cache_file
+from trtzoo.engines.build.worker import _keep_timings
+from trtzoo.engines.plans.settings import BuildSettings
 
 
 class FakeTimings:

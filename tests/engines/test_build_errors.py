@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from rtx import needs_rtx
 from tiny_models import write_tiny
 
-from trtzoo.engines.build_errors import ParserError, explain_build, explain_parse
-from trtzoo.engines.builder import BuildSettings, build
-from trtzoo.engines.child import Outcome, explain_death
+from trtzoo.engines.build.builder import BuildSettings, build
+from trtzoo.engines.build.errors import ParserError, explain_build, explain_parse
+from trtzoo.engines.build.parent import Outcome, explain_death
 from trtzoo.errors import InputError, TrtZooError, UnsupportedError
 
 RTX = BuildSettings("tensorrt-rtx")

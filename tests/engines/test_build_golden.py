@@ -14,25 +14,20 @@ import pytest
 from rtx import needs_rtx
 from shared import GOLDEN, golden_cases
 
+from trtzoo.contract.meta import ModelMeta
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.outputs import TensorSpec, end2end_outputs, input_spec, raw_outputs
+from trtzoo.contract.properties import to_properties
+from trtzoo.contract.target import parse_target
 from trtzoo.converters import read_network
-from trtzoo.converters.heads import (
-    ModelMeta,
-    NmsSettings,
-    TensorSpec,
-    end2end_outputs,
-    input_spec,
-    raw_outputs,
-    to_properties,
-)
 from trtzoo.converters.network import Network, to_graph
 from trtzoo.converters.options import ReadOptions
-from trtzoo.engines.builder import BuildSettings, build
-from trtzoo.engines.manifest import Manifest
-from trtzoo.engines.tensors import EngineTensor
-from trtzoo.graph_passes.half import to_half
+from trtzoo.engines.build.builder import BuildSettings, build
+from trtzoo.engines.plans.manifest import Manifest
+from trtzoo.engines.plans.tensors import EngineTensor
+from trtzoo.graph.onnx_graph import write_onnx
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
-from trtzoo.onnx_graph import write_onnx
+from trtzoo.graph_passes.precision.half import to_half
 
 CASES = [path.name for path in golden_cases("") if any((path / name).exists() for name in ("model.cfg", "model.pt"))]
 BATCHES = {"fixed": 2, "free": None}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trtzoo.engines.settings import BuildSettings
+from trtzoo.engines.plans.settings import BuildSettings
 from trtzoo.errors import InputError, TrtZooError, UnsupportedError
 
 

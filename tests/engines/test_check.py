@@ -9,8 +9,8 @@ import onnx
 import pytest
 from colour_network import colour_network, write
 
-from trtzoo.converters.heads import from_properties
-from trtzoo.engines.check import check_onnx
+from trtzoo.contract.properties import from_properties
+from trtzoo.engines.runtimes.check import check_onnx
 from trtzoo.errors import VerificationError
 
 TASKS = ("detect", "pose", "segment", "obb")

@@ -18,7 +18,7 @@ import pytest
 from rtx import needs_rtx
 
 import trtzoo
-from trtzoo.engines import compat
+from trtzoo.engines.library import compat
 from trtzoo.errors import InputError, MissingDependencyError, UnsupportedError
 
 ENGINES = Path(trtzoo.__file__).parent / "engines"

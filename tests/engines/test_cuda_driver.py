@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trtzoo.engines import cuda_driver
-from trtzoo.engines.cuda_driver import Cuda, CudaError, list_gpus, use_gpu
+from trtzoo.engines.library import cuda_driver
+from trtzoo.engines.library.cuda_driver import Cuda, CudaError, list_gpus, use_gpu
+from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.engines.runtimes.execution import Executor
-from trtzoo.engines.tensors import EngineTensor
 
 needs_gpu = pytest.mark.skipif(not list_gpus(), reason="no NVIDIA GPU here")
 SHAPE = (3, 8, 8)

@@ -12,8 +12,8 @@ from colour_network import NAMES, SETTINGS, cells, colour_network, picture_with,
 from videos import read_video, write_video
 
 from trtzoo import Predictor, open_runtime
-from trtzoo.engines.detect import detect
-from trtzoo.engines.sources import find_sources
+from trtzoo.engines.pictures.detect import detect
+from trtzoo.engines.pictures.sources import find_sources
 from trtzoo.errors import InputError
 
 SQUARES = [(2, 0), (9, 1), (22, 2)]
@@ -182,7 +182,7 @@ def test_a_failure_in_the_middle_of_a_video_leaves_no_part_of_it(predictor, tmp_
             raise KeyboardInterrupt
         return arguments[0]
 
-    monkeypatch.setattr("trtzoo.engines.detect.draw", fail)
+    monkeypatch.setattr("trtzoo.engines.pictures.detect.draw", fail)
     with pytest.raises(KeyboardInterrupt):
         detect(predictor, find_sources(str(source)), tmp_path / "out", "squares")
     assert names_in(tmp_path / "out") == []
@@ -192,7 +192,7 @@ def test_an_older_video_survives_a_failure(predictor, tmp_path, monkeypatch):
     source = write_video(tmp_path / "street.mp4", frames_of(6))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "street.mp4").write_bytes(b"older")
-    monkeypatch.setattr("trtzoo.engines.detect.draw", lambda *arguments: 1 / 0)
+    monkeypatch.setattr("trtzoo.engines.pictures.detect.draw", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         detect(predictor, find_sources(str(source)), tmp_path / "out", "squares")
     assert (tmp_path / "out" / "street.mp4").read_bytes() == b"older"

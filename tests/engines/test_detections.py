@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from trtzoo.engines.detections import Detections, corners, mask_polygons, no_detections
+from trtzoo.engines.pictures.detections import Detections, corners, mask_polygons, no_detections
 
 NAMES = ("a", "b")
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from trtzoo.engines.detections import Detections, no_detections
-from trtzoo.engines.drawing import colour_of, draw, label_of
+from trtzoo.engines.pictures.detections import Detections, no_detections
+from trtzoo.engines.pictures.drawing import colour_of, draw, label_of
 
 NAMES = ("person", "bicycle", "a name that is much longer than the box is wide")
 GREY = 128

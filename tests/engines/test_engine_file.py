@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trtzoo.engines.engine_file import identify
+from trtzoo.engines.plans.identify import identify
 from trtzoo.errors import InputError
 
 TENSORRT = b"ftrt" + bytes(20) + bytes([10, 16, 1, 11]) + bytes(100)

@@ -11,12 +11,12 @@ from fake_tensorrt import fake_api
 from rtx import needs_rtx
 from tiny_models import write_tiny
 
-from trtzoo.engines import engine_inspect
-from trtzoo.engines.builder import BuildSettings, build
-from trtzoo.engines.cuda_driver import list_gpus
-from trtzoo.engines.engine_inspect import inspect_engine
-from trtzoo.engines.manifest import manifest_path
-from trtzoo.engines.tensors import EngineTensor
+from trtzoo.engines.build.builder import BuildSettings, build
+from trtzoo.engines.library.cuda_driver import list_gpus
+from trtzoo.engines.plans import inspect as engine_inspect
+from trtzoo.engines.plans.inspect import inspect_engine
+from trtzoo.engines.plans.manifest import manifest_path
+from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.errors import InputError
 
 pytestmark = needs_rtx

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from fake_tensorrt import FakeContext, FakeCuda
 
+from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.engines.runtimes.batches import Run, plan_runs
 from trtzoo.engines.runtimes.execution import Executor
-from trtzoo.engines.tensors import EngineTensor
 from trtzoo.errors import InputError, UnsupportedError
 
 SIDE = (3, 4, 5)

@@ -2,7 +2,7 @@
 
 import json
 
-from trtzoo.engines.layers import Layer, by_precision, parse_report, parse_tensors
+from trtzoo.engines.plans.layers import Layer, by_precision, parse_report, parse_tensors
 
 X, A, B, C = (
     f"{{ Name: {name}, Dimensions: {shape}, Strides: [1], Datatype: {kind}, Format: (Linear) Row major linear }}"

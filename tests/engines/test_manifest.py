@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from fake_tensorrt import example_manifest
 
-from trtzoo.engines.manifest import SCHEMA, Manifest, manifest_path, read_manifest, write_manifest
-from trtzoo.engines.settings import BuildSettings
+from trtzoo.engines.plans.manifest import SCHEMA, Manifest, manifest_path, read_manifest, write_manifest
+from trtzoo.engines.plans.settings import BuildSettings
 from trtzoo.errors import InputError
 
 

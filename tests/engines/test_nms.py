@@ -11,10 +11,11 @@ from nms_reference import box_iou, greedy_nms, prob_iou
 from raw_heads import model_meta, random_heads, run
 from routes import end_to_end
 
-from trtzoo.converters.heads import ModelMeta, NmsSettings
-from trtzoo.engines.nms import select
-from trtzoo.engines.postprocess import decode
-from trtzoo.engines.preprocess import Placement
+from trtzoo.contract.meta import ModelMeta
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.engines.pictures.nms import select
+from trtzoo.engines.pictures.postprocess import decode
+from trtzoo.engines.pictures.preprocess import Placement
 
 SETTINGS = NmsSettings(route="plain", iou_thres=0.45, conf_thres=0.25, topk_all=20, candidates=60)
 

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from tiny_models import write_tiny
 
-from trtzoo.engines.onnx_header import read_properties
+from trtzoo.engines.plans.onnx_header import read_properties
 from trtzoo.errors import InputError
 
 

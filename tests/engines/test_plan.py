@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 from fake_tensorrt import example_manifest, fake_api
 
-from trtzoo.engines import plan
-from trtzoo.engines.engine_file import EngineFile
-from trtzoo.engines.manifest import Manifest
-from trtzoo.engines.settings import BuildSettings
-from trtzoo.engines.tensors import EngineTensor
+from trtzoo.engines.plans import load as plan
+from trtzoo.engines.plans.identify import EngineFile
+from trtzoo.engines.plans.manifest import Manifest
+from trtzoo.engines.plans.settings import BuildSettings
+from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.errors import UnsupportedError
 
 L4, H200 = "NVIDIA L4 8.9", "NVIDIA H200 9.0"

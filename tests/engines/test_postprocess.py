@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from trtzoo.converters.heads import ModelMeta, NmsSettings, Preprocess
-from trtzoo.engines.detections import Detections, corners
-from trtzoo.engines.postprocess import decode
-from trtzoo.engines.preprocess import Placement
+from trtzoo.contract.meta import ModelMeta, Preprocess
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.engines.pictures.detections import Detections, corners
+from trtzoo.engines.pictures.postprocess import decode
+from trtzoo.engines.pictures.preprocess import Placement
 from trtzoo.errors import ModelError
 
 PICTURE = (480, 640)

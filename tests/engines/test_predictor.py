@@ -9,14 +9,16 @@ import pytest
 from colour_network import NAMES, SETTINGS, STRETCH, cells, colour_network, picture_with, write
 
 from trtzoo import Predictor, open_runtime
-from trtzoo.converters.heads import ModelMeta, NmsSettings, Preprocess, to_properties
+from trtzoo.contract.meta import ModelMeta, Preprocess
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.properties import to_properties
 from trtzoo.converters.network import to_graph
-from trtzoo.engines.predictor import default_settings
+from trtzoo.engines.pictures.predictor import default_settings
 from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
 from trtzoo.errors import InputError
+from trtzoo.graph.onnx_graph import load_all, read_onnx
 from trtzoo.graph_passes.thresholds import runtime_thresholds
 from trtzoo.graph_passes.uint8_input import to_uint8_input
-from trtzoo.onnx_graph import load_all, read_onnx
 from trtzoo.pipeline import write_model
 
 PLACES = [(0, 0), (7, 1), (13, 2), (23, 0), (5, 1)]

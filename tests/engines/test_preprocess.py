@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trtzoo.converters.heads import ModelMeta, Preprocess
-from trtzoo.engines.preprocess import Placement, prepare
+from trtzoo.contract.meta import ModelMeta, Preprocess
+from trtzoo.engines.pictures.preprocess import Placement, prepare
 from trtzoo.errors import UnsupportedError
 
 PAD = 114

@@ -2,8 +2,8 @@
 
 import pytest
 
-from trtzoo.engines.profiles import NetworkInput, batch_note, plan_profile
-from trtzoo.engines.settings import BuildSettings
+from trtzoo.engines.build.profiles import NetworkInput, batch_note, plan_profile
+from trtzoo.engines.plans.settings import BuildSettings
 from trtzoo.errors import InputError
 
 IMAGES = NetworkInput("images", (-1, 3, 640, 480))

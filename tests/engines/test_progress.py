@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from trtzoo.engines.progress import PhaseStack, make_monitor
+from trtzoo.engines.build.progress import PhaseStack, make_monitor
 
 
 def test_share_of_nested_phases() -> None:

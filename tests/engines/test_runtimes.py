@@ -13,8 +13,8 @@ from colour_network import NAMES, SETTINGS, cells, colour_network, picture_with,
 from darknet_files import write_model as write_darknet
 
 from trtzoo import Predictor, ReadOptions, open_runtime
-from trtzoo.engines.load import open_onnx
 from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
+from trtzoo.engines.runtimes.open import open_onnx
 from trtzoo.engines.runtimes.torch import TorchRuntime
 from trtzoo.errors import InputError, MissingDependencyError, TrtZooError, UnsupportedError
 
@@ -33,7 +33,7 @@ def test_plugins_are_lowered_in_memory_and_that_is_said(route, tmp_path, capsys)
 
 def test_a_graph_of_standard_operators_is_not_read_twice(tmp_path, monkeypatch, capsys):
     path = write(tmp_path, colour_network(), None, "plain")
-    monkeypatch.setattr("trtzoo.onnx_graph.read_onnx", None)
+    monkeypatch.setattr("trtzoo.graph.onnx_graph.read_onnx", None)
     assert open_onnx(path)[1] == []
     assert capsys.readouterr().err == ""
 

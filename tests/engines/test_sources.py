@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from videos import write_video
 
-from trtzoo.engines.sources import Source, find_sources, read_picture, read_pictures
+from trtzoo.engines.pictures.sources import Source, find_sources, read_picture, read_pictures
 from trtzoo.errors import InputError
 
 GRADIENT = np.dstack([np.tile(np.arange(0, 240, 5, dtype=np.uint8), (32, 1))] * 3)

@@ -11,12 +11,12 @@ import pytest
 from fake_tensorrt import FakeContext, FakeCuda, fake_api
 from tiny_models import tiny_meta
 
-from trtzoo.converters.heads import NmsSettings
-from trtzoo.engines.manifest import Manifest, write_manifest
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.engines.plans.manifest import Manifest, write_manifest
+from trtzoo.engines.plans.settings import BuildSettings
+from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.engines.runtimes import tensorrt as runtimes
 from trtzoo.engines.runtimes.tensorrt import RuntimeCache, TensorRTRuntime
-from trtzoo.engines.settings import BuildSettings
-from trtzoo.engines.tensors import EngineTensor
 from trtzoo.errors import InputError
 
 TENSORS = [EngineTensor("images", "input", "float32", (1, 2)), EngineTensor("sum", "output", "float32", (1, 1))]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trtzoo.engines.timing_cache import cache_file, default_folder, read_cache, update_cache
+from trtzoo.engines.build.timing_cache import cache_file, default_folder, read_cache, update_cache
 from trtzoo.errors import InputError
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tiny_models import tiny_meta
 
-from trtzoo.engines.settings import BuildSettings
-from trtzoo.engines.trtexec import trtexec_line
+from trtzoo.engines.build.trtexec import trtexec_line
+from trtzoo.engines.plans.settings import BuildSettings
 from trtzoo.errors import UnsupportedError
 
 ONNX, ENGINE = Path("m.onnx"), Path("m.engine")

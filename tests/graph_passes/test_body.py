@@ -7,7 +7,7 @@ import pytest
 from small_graphs import foreign_graph, names
 from tiny_models import tiny_detector
 
-from trtzoo.graph_passes.body import find_body
+from trtzoo.graph_passes.precision.body import find_body
 
 RNG = np.random.default_rng(0)
 W = RNG.normal(size=(8, 3, 3, 3)).astype(np.float32)

@@ -7,12 +7,12 @@ import pytest
 from raw_heads import checked, model_meta, random_heads, raw_graph, run, session
 from routes import TARGETS, assert_same_rows
 
-from trtzoo.converters.heads import NmsSettings
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.target import parse_target
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.graph_passes.class_thresholds import set_class_thresholds
 from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
 
 
 @pytest.mark.parametrize("multi_label", [False, True], ids=["single label", "multi label"])

@@ -11,13 +11,13 @@ import pytest
 from small_graphs import foreign_graph, run
 from tiny_models import SIZE, tiny_detector
 
-from trtzoo.converters.heads import NmsSettings
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.target import parse_target
 from trtzoo.errors import UnsupportedError
-from trtzoo.graph_passes.half import to_half
+from trtzoo.graph.onnx_graph import load_all
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
+from trtzoo.graph_passes.precision.half import to_half
 from trtzoo.graph_passes.thresholds import runtime_thresholds
-from trtzoo.onnx_graph import load_all
 
 RNG = np.random.default_rng(1)
 IMAGES = RNG.random((2, 3, *SIZE)).astype(np.float32)

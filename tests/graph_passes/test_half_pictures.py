@@ -17,14 +17,14 @@ import pytest
 from rounded import rounded
 from shared import COCO, WEIGHTS, needs_weights
 
+from trtzoo.contract.meta import ModelMeta
 from trtzoo.converters import read_network
-from trtzoo.converters.heads import ModelMeta
 from trtzoo.converters.network import Network, to_graph
 from trtzoo.converters.options import ReadOptions
-from trtzoo.engines.detections import Detections
-from trtzoo.engines.predictor import Predictor
-from trtzoo.graph_passes.half import to_half
-from trtzoo.onnx_graph import load_all
+from trtzoo.engines.pictures.detections import Detections
+from trtzoo.engines.pictures.predictor import Predictor
+from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph_passes.precision.half import to_half
 
 pytestmark = needs_weights
 Array = npt.NDArray[Any]

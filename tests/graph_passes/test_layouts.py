@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from raw_heads import MASKS, Array, checked, model_meta, random_heads, raw_graph, run, session
 
-from trtzoo.converters.heads import ModelMeta, NmsSettings
+from trtzoo.contract.meta import ModelMeta
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.target import parse_target
 from trtzoo.errors import InputError, ModelError, UnsupportedError
 from trtzoo.graph_passes.layouts import apply_layout
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
 
 TASKS = ["detect", "pose", "segment", "obb"]
 SETTINGS = NmsSettings(route="plain", topk_all=12)

@@ -12,11 +12,11 @@ from nms_reference import Array
 from raw_heads import checked, model_meta, raw_graph, run, session
 from shared import GOLDEN, needs_golden
 
-from trtzoo.converters.heads import NmsSettings
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.target import parse_target
 from trtzoo.errors import UnsupportedError
 from trtzoo.graph_passes.lower import lower, needs_lowering
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
 
 FOLDER = GOLDEN / "efficientnms"
 CASES = json.loads((FOLDER / "cases.json").read_text()) if FOLDER.is_dir() else []

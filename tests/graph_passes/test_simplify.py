@@ -14,9 +14,9 @@ from trtzoo.converters import read_network
 from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import MissingDependencyError, UnsupportedError, VerificationError
+from trtzoo.graph.onnx_graph import load_all
 from trtzoo.graph_passes import simplify as simplify_pass
 from trtzoo.graph_passes.simplify import simplify
-from trtzoo.onnx_graph import load_all
 
 CASES = [case for prefix in ("y5_", "tipose_", "ul_", "dk_") for case in golden_cases(prefix)]
 

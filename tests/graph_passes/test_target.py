@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from trtzoo.contract.target import Target, parse_target
 from trtzoo.errors import InputError, UnsupportedError
-from trtzoo.graph_passes.target import Target, parse_target
 
 
 @pytest.mark.parametrize(

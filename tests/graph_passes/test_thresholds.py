@@ -10,12 +10,13 @@ import pytest
 from raw_heads import checked, model_meta, random_heads, raw_graph, run, session
 from routes import TARGETS, assert_same_rows
 
-from trtzoo.converters.heads import ModelMeta, NmsSettings
+from trtzoo.contract.meta import ModelMeta
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.target import parse_target
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.graph_passes.layouts import apply_layout
 from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
 from trtzoo.graph_passes.thresholds import runtime_thresholds, set_thresholds
 
 ROUTES = ["plain", "onnx", "efficient-idx", "efficient", "none"]

@@ -9,9 +9,11 @@ import pytest
 from small_graphs import foreign_graph, run
 from tiny_models import SIZE, tiny_detector
 
-from trtzoo.converters.heads import Preprocess, from_properties, input_spec, to_properties
+from trtzoo.contract.meta import Preprocess
+from trtzoo.contract.outputs import input_spec
+from trtzoo.contract.properties import from_properties, to_properties
 from trtzoo.errors import InputError, UnsupportedError
-from trtzoo.graph_passes.half import to_half
+from trtzoo.graph_passes.precision.half import to_half
 from trtzoo.graph_passes.uint8_input import to_uint8_input
 
 FRAMES = np.random.default_rng(2).integers(0, 256, (2, *SIZE, 3), np.uint8)

@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from trtzoo.converters.heads import ModelMeta, NmsSettings, Preprocess, to_properties
+from trtzoo.contract.meta import ModelMeta, Preprocess
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.properties import to_properties
+from trtzoo.contract.target import parse_target
 from trtzoo.converters.network import Network, to_graph
-from trtzoo.converters.ops import Conv, Ops, Tensor
+from trtzoo.converters.vocabulary.ops import Conv, Ops, Tensor
+from trtzoo.graph.weights import Weight
 from trtzoo.graph_passes.layouts import apply_layout
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
 from trtzoo.pipeline import write_model
-from trtzoo.weights import Weight
 
 NAMES = ("red", "green", "blue")
 CELL = 16

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from tiny_models import tiny_meta
 
-from trtzoo.converters.heads import NmsSettings
-from trtzoo.engines.compat import Api
-from trtzoo.engines.cuda_driver import CudaError
-from trtzoo.engines.layers import Layer
-from trtzoo.engines.manifest import Manifest
-from trtzoo.engines.settings import BuildSettings
-from trtzoo.engines.tensors import EngineTensor
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.engines.library.compat import Api
+from trtzoo.engines.library.cuda_driver import CudaError
+from trtzoo.engines.plans.layers import Layer
+from trtzoo.engines.plans.manifest import Manifest
+from trtzoo.engines.plans.settings import BuildSettings
+from trtzoo.engines.plans.tensors import EngineTensor
 
 Array = npt.NDArray[Any]
 Compute = Callable[..., dict[str, Array]]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trtzoo.converters.checkpoint import Record, TensorData, read_checkpoint
+from trtzoo.converters.checkpoint.reader import Record, TensorData, read_checkpoint
 from trtzoo.errors import TrtZooError
 
 HARMLESS_EVENTS = {"open", "mmap.__new__", "builtins.id"}

@@ -11,8 +11,10 @@ import onnx
 import onnx_graphsurgeon as gs
 import onnxruntime as ort
 
-from trtzoo.converters.heads import ModelMeta, raw_outputs, to_properties
-from trtzoo.onnx_graph import load_all
+from trtzoo.contract.meta import ModelMeta
+from trtzoo.contract.outputs import raw_outputs
+from trtzoo.contract.properties import to_properties
+from trtzoo.graph.onnx_graph import load_all
 
 Array = npt.NDArray[Any]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from trtzoo.graph_passes.tensor_types import infer_types
-from trtzoo.onnx_graph import GraphEditor, weight_of
+from trtzoo.graph.onnx_graph import GraphEditor, weight_of
+from trtzoo.graph_passes.precision.tensor_types import infer_types
 
 
 def rounded(graph: gs.Graph) -> gs.Graph:

@@ -9,10 +9,11 @@ import numpy as np
 from nms_reference import Array, reference_rows
 from raw_heads import checked, raw_graph, session
 
-from trtzoo.converters.heads import ModelMeta, NmsSettings
+from trtzoo.contract.meta import ModelMeta
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.target import parse_target
 from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
 
 TARGETS = {"plain": "onnxruntime", "onnx": "onnxruntime", "none": "onnxruntime"}
 

@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from trtzoo.engines.compat import MODULES
+from trtzoo.engines.library.compat import MODULES
 
 INSTALLED = any(importlib.util.find_spec(module) for module in MODULES["tensorrt-rtx"])
 

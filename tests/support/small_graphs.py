@@ -10,7 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 import onnxruntime as ort
 
-from trtzoo.onnx_graph import load_all
+from trtzoo.graph.onnx_graph import load_all
 
 Array = npt.NDArray[Any]
 Line = tuple[Any, ...]

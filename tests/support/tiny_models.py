@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from trtzoo.converters.heads import ModelMeta, input_spec, to_properties
-from trtzoo.converters.onnx_ops import OnnxOps
-from trtzoo.converters.ops import Conv
-from trtzoo.onnx_graph import write_onnx
-from trtzoo.weights import Weight
+from trtzoo.contract.meta import ModelMeta
+from trtzoo.contract.outputs import input_spec
+from trtzoo.contract.properties import to_properties
+from trtzoo.converters.vocabulary.onnx_ops import OnnxOps
+from trtzoo.converters.vocabulary.ops import Conv
+from trtzoo.graph.onnx_graph import write_onnx
+from trtzoo.graph.weights import Weight
 
 CLASSES = ("cat", "dog", "bird")
 SIZE = (32, 48)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from running import run_onnx
 
-from trtzoo.converters.checkpoint import Record, read_checkpoint
-from trtzoo.converters.heads import TensorSpec
-from trtzoo.converters.modules import Walker
-from trtzoo.converters.onnx_ops import OnnxOps
-from trtzoo.onnx_graph import load_all
+from trtzoo.contract.outputs import TensorSpec
+from trtzoo.converters.checkpoint.reader import Record, read_checkpoint
+from trtzoo.converters.torch_modules.modules import Walker
+from trtzoo.converters.vocabulary.onnx_ops import OnnxOps
+from trtzoo.graph.onnx_graph import load_all
 
 torch = pytest.importorskip("torch", reason="torch is the reference of its own layers")
 
@@ -51,7 +51,7 @@ def run_onnx_block(record: Record, blocks: Any, x: np.ndarray) -> np.ndarray:
 
 def run_torch_block(record: Record, blocks: Any, x: np.ndarray) -> np.ndarray:
     """The module's output through the torch interpreter, in float64."""
-    from trtzoo.converters.torch_ops import TorchOps
+    from trtzoo.converters.vocabulary.torch_ops import TorchOps
 
     ops = TorchOps("cpu", double=True)
     with torch.inference_mode():

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from nms_reference import reference_rows
 
-from trtzoo.converters.heads import NmsSettings
+from trtzoo.contract.nms import NmsSettings
 
 SOURCE = Path(__file__).parents[3] / "benchmarks" / "nms.py"
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from raw_heads import model_meta, raw_graph
 
-from trtzoo.converters.heads import NmsSettings
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.target import parse_target
 from trtzoo.errors import InputError, ModelError, UnsupportedError
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.nms.choose import resolve
-from trtzoo.graph_passes.target import parse_target
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ import onnx
 import pytest
 from raw_heads import model_meta, raw_graph
 
-from trtzoo.converters.heads import NmsSettings, end2end_outputs, to_properties
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.outputs import end2end_outputs
+from trtzoo.contract.properties import to_properties
+from trtzoo.contract.target import parse_target
+from trtzoo.graph.onnx_graph import load_all
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
-from trtzoo.onnx_graph import load_all
 
 
 def plugin_node(target: str, batch: int | None = None, **more: Any) -> tuple[onnx.ModelProto, onnx.NodeProto]:

@@ -13,7 +13,8 @@ from nms_reference import Array
 from raw_heads import model_meta, run
 from routes import assert_same_rows, end_to_end
 
-from trtzoo.converters.heads import ModelMeta, NmsSettings
+from trtzoo.contract.meta import ModelMeta
+from trtzoo.contract.nms import NmsSettings
 
 ANCHORS = 24
 SUPPRESSING = ["plain", "onnx", "efficient-idx"]

@@ -11,10 +11,11 @@ from nms_reference import Array
 from raw_heads import MASKS, checked, model_meta, random_heads, raw_graph, run, session
 from routes import assert_same_rows, end_to_end
 
-from trtzoo.converters.heads import NmsSettings, end2end_outputs
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.outputs import end2end_outputs
+from trtzoo.contract.target import parse_target
 from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
 
 SETTINGS = NmsSettings(route="plain", iou_thres=0.45, conf_thres=0.25, topk_all=20, candidates=60)
 SUPPRESSING = ["plain", "onnx", "efficient-idx"]

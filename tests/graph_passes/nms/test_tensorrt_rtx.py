@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from raw_heads import model_meta, raw_graph
 
-from trtzoo.converters.heads import NmsSettings
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.target import parse_target
+from trtzoo.graph.onnx_graph import load_all
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.target import parse_target
-from trtzoo.onnx_graph import load_all
 
 try:
     import tensorrt_rtx as trt

@@ -1,0 +1,85 @@
+"""What a model is: the metadata that travels in the file from the converter to everything that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .nms import NmsSettings
+
+TASKS = ("detect", "pose", "segment", "obb", "classify")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How a picture becomes the network's input, float32 0..1.
+
+    Attributes:
+        resize: "letterbox" keeps the aspect and pads around the centred picture; "stretch" does not; "crop" is a
+            classifier's: the shorter side to the input's size, then the centre.
+        pad: value of the padding, 0..1 (114/255; DarkNet's letter_box: 0.5).
+        colour: channel order of the input, "rgb", "bgr" or "gray".
+    """
+
+    resize: str = "letterbox"
+    pad: float = 114 / 255
+    colour: str = "rgb"
+
+
+@dataclass(frozen=True)
+class ModelMeta:
+    """What a model is: everything that running, drawing or bundling it needs to know.
+
+    Attributes:
+        family: "darknet", "yolov5", "yolov5-pose", "ultralytics" or "onnx".
+        task: one of `TASKS`.
+        names: class names, in the order of the score columns.
+        strides: of the detection levels, in network-input pixels, in the order of the anchors.
+        imgsz: height, width of the input.
+        batch: fixed batch size, None when it is symbolic.
+        channels: of the input.
+        kpt_shape: (points, values a point) of a pose model.
+        nms_free: the head gives one box an object (one-to-one heads of v10 and 26).
+        head: "one2one" or "one2many" where the file has both, else None.
+        multi_label: what the family's own framework does by default.
+        preprocess: how pictures become input.
+        input_dtype: "float32" or "float16" for values of 0..1, "uint8" for 0..255.
+        input_layout: "chw" or "hwc".
+        source: name of the file it was converted from.
+        source_sha256: of that file (DarkNet: of the weights).
+        precision: "fp32", "fp16" or "int8".
+        nms: settings of the graph's NMS, None for raw heads.
+        layout: "raw", or how end-to-end rows are dressed: "separate", "flat", "deepstream", "ultralytics".
+        extra: further facts a family wants kept, JSON values.
+    """
+
+    family: str
+    task: str
+    names: tuple[str, ...]
+    strides: tuple[int, ...]
+    imgsz: tuple[int, int]
+    batch: int | None = 1
+    channels: int = 3
+    kpt_shape: tuple[int, int] | None = None
+    nms_free: bool = False
+    head: str | None = None
+    multi_label: bool = False
+    preprocess: Preprocess = Preprocess()
+    input_dtype: str = "float32"
+    input_layout: str = "chw"
+    source: str = ""
+    source_sha256: str = ""
+    precision: str = "fp32"
+    nms: NmsSettings | None = None
+    layout: str = "raw"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def end2end(self) -> bool:
+        """Whether the graph ends in detections instead of raw heads."""
+        return self.nms is not None
+
+    def with_nms(self, nms: NmsSettings, layout: str = "separate") -> ModelMeta:
+        """The metadata of the same model with NMS in its graph."""
+        return replace(self, nms=nms, layout=layout)

@@ -1,0 +1,112 @@
+"""What goes into a model and comes out of it: raw heads, rows of detections, and every dressing of the two.
+
+A converter ends in the *raw heads* of its task (`raw_outputs`), a graph with `--end2end` in the rows of detections (`end2end_outputs`).
+Nothing downstream looks at a file name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .meta import ModelMeta
+
+INPUT = "images"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, numpy type name and shape of a graph's input or output; a str in the shape is a free axis."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+def input_spec(meta: ModelMeta) -> TensorSpec:
+    """`images` float32 [B, channels, H, W], or what a graph pass made of it: another type, or [B, H, W, channels]."""
+    image = (*meta.imgsz, meta.channels) if meta.input_layout == "hwc" else (meta.channels, *meta.imgsz)
+    return TensorSpec(INPUT, meta.input_dtype, (_batch(meta), *image))
+
+
+def raw_outputs(
+    meta: ModelMeta, anchors: int | str = "A", masks: tuple[int | str, ...] = ("M", "h", "w")
+) -> tuple[TensorSpec, ...]:
+    """The raw heads of the model's task, in order.
+
+    Args:
+        meta: the model.
+        anchors: A, boxes before NMS.
+        masks: M mask coefficients, prototype height and width of a segment model.
+    """
+    batch, classes = _batch(meta), len(meta.names)
+    if meta.task == "classify":
+        return (TensorSpec("probs", "float32", (batch, classes)),)
+    specs = [
+        TensorSpec("boxes", "float32", (batch, anchors, 5 if meta.task == "obb" else 4)),
+        TensorSpec("scores", "float32", (batch, anchors, classes)),
+    ]
+    if meta.task == "pose":
+        specs.append(TensorSpec("keypoints", "float32", (batch, anchors, *(meta.kpt_shape or ("P", "D")))))
+    if meta.task == "segment":
+        specs.append(TensorSpec("mask_coeffs", "float32", (batch, anchors, masks[0])))
+        specs.append(TensorSpec("protos", "float32", (batch, *masks)))
+    return tuple(specs)
+
+
+def end2end_outputs(meta: ModelMeta, mask_size: tuple[int | str, int | str] = ("h", "w")) -> tuple[TensorSpec, ...]:
+    """The outputs of an end-to-end graph in the `separate` layout, in order; K rows an image.
+
+    Args:
+        meta: the model, with `nms` set.
+        mask_size: prototype height and width of a segment model.
+    """
+    batch, rows = _batch(meta), meta.nms.topk_all if meta.nms else 0
+    specs = [
+        TensorSpec("num_dets", "int32", (batch, 1)),
+        TensorSpec("det_boxes", "float32", (batch, rows, 5 if meta.task == "obb" else 4)),
+        TensorSpec("det_scores", "float32", (batch, rows)),
+        TensorSpec("det_classes", "int32", (batch, rows)),
+    ]
+    if meta.task == "pose":
+        specs.append(TensorSpec("det_kpts", "float32", (batch, rows, *(meta.kpt_shape or ("P", "D")))))
+    if meta.task == "segment":
+        specs.append(TensorSpec("det_masks", "float32", (batch, rows, *mask_size)))
+    return tuple(specs)
+
+
+def expected_inputs(meta: ModelMeta) -> Sequence[TensorSpec]:
+    """The pictures, and the thresholds where those are inputs (`graph_passes.thresholds.runtime_thresholds`)."""
+    specs = [input_spec(meta)]
+    if meta.nms and meta.extra.get("runtime_thresholds"):
+        names = ("conf_thres",) if meta.nms.route == "none" else ("conf_thres", "iou_thres")
+        specs += [TensorSpec(name, "float32", (1,)) for name in names]
+    return specs
+
+
+def expected_outputs(meta: ModelMeta) -> Sequence[TensorSpec]:
+    """The outputs that the metadata promises (`graph_passes.layouts`)."""
+    specs = end2end_outputs(meta) if meta.end2end else raw_outputs(meta)
+    if meta.layout == "deepstream":
+        return [replace(spec, dtype="float32") if spec.name == "det_classes" else spec for spec in specs]
+    if meta.layout not in ("flat", "ultralytics"):
+        return specs
+    if meta.task == "classify":
+        return [replace(specs[0], name="output0")]
+    masks = [TensorSpec("output1", "float32", ("B", "M", "h", "w"))] if meta.task == "segment" else []
+    if not meta.end2end:
+        return [TensorSpec("output0", "float32", ("B", _columns(meta, 4 + len(meta.names)), "A")), *masks]
+    rows = ("B", specs[1].shape[1], _columns(meta, 6))
+    if meta.layout == "flat":
+        return [TensorSpec("output", "float32", rows)]
+    return [TensorSpec("output0", "float32", rows), *masks]
+
+
+def _columns(meta: ModelMeta, before: int) -> int | str:
+    """Values of an object where all lie in one row; how many belong to a mask is only known from the prototypes."""
+    points, values = meta.kpt_shape or (0, 0)
+    return "columns" if meta.task == "segment" else before + points * values + (meta.task == "obb")
+
+
+def _batch(meta: ModelMeta) -> int | str:
+    return "batch" if meta.batch is None else meta.batch

@@ -1,0 +1,91 @@
+"""A model's metadata as the properties of an ONNX file, and back."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ..errors import InputError
+from .meta import ModelMeta, Preprocess
+from .nms import NmsSettings
+
+SCHEMA = 1
+"""Version of the JSON under the metadata key `trtzoo`."""
+
+
+def to_properties(meta: ModelMeta) -> dict[str, str]:
+    """The ONNX `metadata_props` of a model: the keys that Ultralytics writes, and all of `meta` as JSON under `trtzoo`."""
+    properties = {
+        "description": f"{meta.family} {meta.task} model converted by trtzoo",
+        "task": meta.task,
+        "names": str(dict(enumerate(meta.names))),
+        "stride": str(max(meta.strides, default=32)),
+        "imgsz": str(list(meta.imgsz)),
+        "batch": str(meta.batch or 1),
+        "channels": str(meta.channels),
+        "end2end": str(meta.nms_free and meta.end2end and meta.layout == "ultralytics"),
+        "args": str(
+            {
+                "batch": meta.batch or 1,
+                "half": meta.precision == "fp16",
+                "dynamic": meta.batch is None,
+                "nms": meta.end2end,
+            }
+        ),
+    }
+    if meta.kpt_shape:
+        properties["kpt_shape"] = str(list(meta.kpt_shape))
+    document = asdict(meta) | {"schema": SCHEMA, "extra": dict(meta.extra)}
+    return properties | {"trtzoo": json.dumps(document, ensure_ascii=False)}
+
+
+def from_properties(properties: Mapping[str, str], where: str) -> ModelMeta:
+    """Read the metadata back from an ONNX file's properties.
+
+    Args:
+        properties: of the file.
+        where: the file's name, for the error.
+
+    Raises:
+        InputError: the file was not written by trtzoo, or by a later one.
+    """
+    if "trtzoo" not in properties:
+        raise InputError(f"{where} carries no trtzoo metadata; run `trtzoo convert {where}` on it first")
+    try:
+        document = json.loads(properties["trtzoo"])
+        schema = document.pop("schema")
+        if schema > SCHEMA:
+            raise InputError(
+                f"{where} was written by a later trtzoo (metadata schema {schema}, this one reads {SCHEMA}); upgrade trtzoo"
+            )
+        return _from_document(document)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{where}: its trtzoo metadata is damaged ({error}); convert the model again") from error
+
+
+def literal(text: str, where: str) -> Any:
+    """A Python literal of foreign metadata (`names`, `imgsz`, ...), evaluated without running anything.
+
+    Raises:
+        InputError: it is no literal.
+    """
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        raise InputError(f"{where}: cannot read the metadata value {text[:80]!r}") from error
+
+
+def _from_document(document: dict[str, Any]) -> ModelMeta:
+    pairs = {key: tuple(document[key]) for key in ("names", "strides", "imgsz")}
+    return ModelMeta(
+        **document
+        | pairs
+        | {
+            "kpt_shape": tuple(document["kpt_shape"]) if document["kpt_shape"] else None,
+            "preprocess": Preprocess(**document["preprocess"]),
+            "nms": NmsSettings(**document["nms"]) if document["nms"] else None,
+        }
+    )

@@ -1,0 +1,1 @@
+"""ONNX files that others exported: recognised by evidence, given the raw heads of our own."""

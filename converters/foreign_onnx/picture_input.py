@@ -1,0 +1,188 @@
+"""The input side of a foreign graph: a current opset, one float32 picture of fixed size, shapes that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from ...contract.outputs import INPUT
+from ...contract.properties import literal
+from ...errors import InputError, UnsupportedError
+from ...graph.onnx_graph import BATCH
+from ..image_size import check_size
+from ..vocabulary.onnx_ops import OPSETS
+
+OPSET = 17
+"""What graphs of older opsets are brought to."""
+
+PLUGIN = "EfficientNMS_TRT"
+"""TensorRT's NMS, whose inputs are raw heads."""
+
+DEFAULT_STRIDE = 32
+
+_WARNINGS, _ERRORS = 2, 3
+
+
+def prepare(
+    path: Path, graph: gs.Graph, properties: Mapping[str, str], img_size: tuple[int, int] | None
+) -> tuple[gs.Graph, tuple[str, ...]]:
+    """Bring a foreign graph into the form that surgery needs.
+
+    Args:
+        path: of the file, for errors.
+        graph: as it was read.
+        properties: the file's metadata.
+        img_size: height and width that the user wants.
+
+    Returns:
+        A graph with the one input `images` float32 [B, channels, height, width], of which only the batch may be free,
+        and outputs of known shape; and notes for the user.
+
+    Raises:
+        InputError: the size is missing, or not the one that the file was exported for.
+        ModelError: the size does not fit the stride.
+        UnsupportedError: another kind of input, or a graph whose shapes stay unknown.
+    """
+    notes: tuple[str, ...] = ()
+    if graph.opset < OPSETS.start:
+        notes = (f"opset {graph.opset} was raised to {OPSET}",)
+        graph = _raise_opset(path, graph)
+    picture = _picture(path, graph)
+    if _fix_size(path, picture, properties, img_size):
+        graph = _with_known_shapes(graph)
+    elif any(tensor.shape is None for node in graph.nodes if node.op == PLUGIN for tensor in node.inputs):
+        graph = _inferred(graph)
+    graph = _folded(graph)
+    _take_float32(graph)
+    for output in graph.outputs:
+        output.shape = _known_axes(path, output, graph.inputs[0].shape[0])
+    return graph, notes
+
+
+def other_size(path: Path, own: tuple[int, int], wanted: tuple[int, int]) -> InputError:
+    """The error that an ONNX file cannot take another picture size."""
+    return InputError(
+        f"{path} was exported for {own[0]}x{own[1]} (height x width), which an ONNX file keeps; leave --img-size out, "
+        f"or export it again for {wanted[0]}x{wanted[1]}"
+    )
+
+
+def axes(shape: Any) -> str:
+    """A shape for a message: [1, 3, ?, 640]."""
+    return "[" + ", ".join(str(length) if length not in (None, "") else "?" for length in shape or ()) + "]"
+
+
+def _raise_opset(path: Path, graph: gs.Graph) -> gs.Graph:
+    try:
+        return gs.import_onnx(onnx.version_converter.convert_version(gs.export_onnx(graph), OPSET))
+    except Exception as error:  # the converter raises RuntimeError and types of its own without a common base
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise UnsupportedError(
+            f"{path} is written in opset {graph.opset}, which cannot be raised to {OPSET} ({reason}); export it again "
+            f"with opset {OPSET}"
+        ) from error
+
+
+def _picture(path: Path, graph: gs.Graph) -> gs.Variable:
+    """The one input, [B, channels, height, width] in float32 or float16."""
+    graph.inputs = [tensor for tensor in graph.inputs if isinstance(tensor, gs.Variable)]
+    seen = ", ".join(f"{tensor.name} {np.dtype(tensor.dtype)} {axes(tensor.shape)}" for tensor in graph.inputs)
+    if len(graph.inputs) == 1 and len(graph.inputs[0].shape or ()) == 4:
+        picture = graph.inputs[0]
+        if picture.dtype in (np.float32, np.float16) and picture.shape[1] in (1, 3, 4):
+            return picture
+    raise UnsupportedError(
+        f"{path} takes {seen or 'no input'}; expected one picture [B, channels, height, width] in float32 or float16"
+    )
+
+
+def _fix_size(
+    path: Path, picture: gs.Variable, properties: Mapping[str, str], img_size: tuple[int, int] | None
+) -> bool:
+    """Set height and width of the picture where they are free; say whether they were."""
+    batch, channels, height, width = picture.shape
+    if _is_fixed(height) and _is_fixed(width):
+        if img_size and (height, width) != img_size:
+            raise other_size(path, (height, width), img_size)
+        chosen = (height, width)
+    else:
+        chosen = check_size(img_size or _metadata_size(path, properties), stride(path, properties))
+    picture.shape = [batch if _is_fixed(batch) else BATCH, channels, *chosen]
+    return chosen != (height, width)
+
+
+def _is_fixed(length: Any) -> bool:
+    return isinstance(length, int) and length > 0
+
+
+def _metadata_size(path: Path, properties: Mapping[str, str]) -> tuple[int, int]:
+    value = literal(properties["imgsz"], str(path)) if "imgsz" in properties else None
+    pair = [value, value] if isinstance(value, int) else value
+    if isinstance(pair, (list, tuple)) and len(pair) == 2 and all(_is_fixed(length) for length in pair):
+        return pair[0], pair[1]
+    raise InputError(f"{path} takes pictures of any size, but a fixed one is needed: --img-size HEIGHT WIDTH")
+
+
+def stride(path: Path, properties: Mapping[str, str]) -> int:
+    """The largest stride that the metadata gives, else 32."""
+    value = literal(properties["stride"], str(path)) if "stride" in properties else DEFAULT_STRIDE
+    return value if isinstance(value, int) and value > 0 else DEFAULT_STRIDE
+
+
+def _with_known_shapes(graph: gs.Graph) -> gs.Graph:
+    """The graph after its picture size was fixed: shapes are inferred anew, what follows from them becomes constant."""
+    for tensor in graph.tensors().values():
+        if isinstance(tensor, gs.Variable) and tensor is not graph.inputs[0]:
+            tensor.shape = None
+    # Folding turns sizes into constants, from which inference then knows more shapes.
+    for _ in range(2):
+        graph = _folded(_inferred(graph))
+    return _inferred(graph)
+
+
+def _folded(graph: gs.Graph) -> gs.Graph:
+    """Constants computed that follow from constants; ONNX Runtime does it, and would tell what it could not rewrite."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_ERRORS)
+    try:
+        return graph.fold_constants().cleanup()
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)
+
+
+def _inferred(graph: gs.Graph) -> gs.Graph:
+    model = gs.export_onnx(graph, do_type_check=False)
+    return gs.import_onnx(onnx.shape_inference.infer_shapes(model, data_prop=True))
+
+
+def _take_float32(graph: gs.Graph) -> None:
+    """Name the input `images`; behind a half-precision one goes a cast, so that the contract's float32 comes in."""
+    picture = graph.inputs[0]
+    other = graph.tensors().get(INPUT)
+    if other is not None and other is not picture:
+        other.name = f"{INPUT}_of_the_export"
+    picture.name = INPUT
+    if picture.dtype == np.float32:
+        return
+    picture.name = f"{INPUT}_half"
+    single = gs.Variable(INPUT, dtype=np.dtype(np.float32), shape=list(picture.shape))
+    to_half = {"to": int(onnx.TensorProto.FLOAT16)}
+    graph.nodes.insert(0, gs.Node("Cast", "/images/half", to_half, [single], [picture]))
+    graph.inputs = [single]
+
+
+def _known_axes(path: Path, output: gs.Variable, batch: int | str) -> list[int | str]:
+    """The output's shape, with the input's batch in front."""
+    lengths = list(output.shape or ())[1:]
+    if not lengths or not all(_is_fixed(length) for length in lengths):
+        raise UnsupportedError(
+            f"{path}: the output {output.name} {axes(output.shape)} has axes of unknown length; export it with a fixed "
+            f"input size"
+        )
+    return [batch, *lengths]

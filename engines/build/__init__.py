@@ -1,0 +1,1 @@
+"""ONNX in, plan and manifest out, in a process of its own."""

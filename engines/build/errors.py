@@ -1,0 +1,117 @@
+"""Why a network does not parse or build, in the user's words: the node, its operator, the reason, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import InputError, TrtZooError, UnsupportedError
+from ..library.log import clean
+
+MOST = 5
+"""How many errors a message lists."""
+
+
+@dataclass(frozen=True)
+class ParserError:
+    """One error of TensorRT's ONNX parser.
+
+    Attributes:
+        index: of the node in the file, -1 where the error is not about a node.
+        node: its name, may be empty.
+        op: its operator, may be empty.
+        reason: what the parser said.
+    """
+
+    index: int
+    node: str
+    op: str
+    reason: str
+
+    def __str__(self) -> str:
+        if self.index < 0:
+            return self.reason
+        return f"node {self.node or f'number {self.index}'}{f' ({self.op})' if self.op else ''}: {self.reason}"
+
+
+def read_parser_errors(parser: Any) -> tuple[ParserError, ...]:
+    """Every error that a parser holds."""
+    found = (parser.get_error(index) for index in range(parser.num_errors))
+    return tuple(
+        ParserError(fault.node(), fault.node_name(), fault.node_operator(), clean(fault.desc())) for fault in found
+    )
+
+
+def explain_parse(where: str, name: str, found: Sequence[ParserError], said: Iterable[str]) -> TrtZooError:
+    """The error for a file that did not parse.
+
+    Args:
+        where: the file.
+        name: of the library, with its version.
+        found: errors of the parser.
+        said: errors in the log.
+    """
+    said = list(said)
+    lost = next((match[1] for text in said if (match := re.search(r"Failed to open file: (\S+)", text))), None)
+    if lost:
+        return InputError(f"{where} keeps its weights in {lost}, which is not there; put that file beside it")
+    if any("Failed to parse the ONNX model" in error.reason for error in found):
+        return InputError(f"{where} cannot be read as ONNX; it may be truncated or of another format")
+    listed = "; ".join(str(error) for error in found[:MOST]) or "; ".join(said[:MOST]) or "no reason given"
+    more = f" (and {len(found) - MOST} more)" if len(found) > MOST else ""
+    return UnsupportedError(f"{name} cannot parse {where}: {listed}{more}{_advice(listed, name)}")
+
+
+def explain_build(where: str, name: str, said: Iterable[str]) -> TrtZooError:
+    """The error for a network that parsed but did not become an engine.
+
+    Args:
+        where: the ONNX file.
+        name: of the library, with its version.
+        said: errors in the log.
+    """
+    texts = [text for text in said if text]
+    if any("Network must have at least one output" in text for text in texts):
+        return InputError(f"{where} holds no ONNX graph; the file may be truncated or of another format")
+    listed = "; ".join(texts[:MOST]) or "the library gave no reason"
+    return UnsupportedError(f"{name} cannot build {where}: {listed}{_advice(listed, name)}")
+
+
+def _advice(text: str, name: str) -> str:
+    """What to do about the errors that users meet most."""
+    for pattern, advice in _ADVICE:
+        if re.search(pattern, text):
+            return f"; {advice.format(name=name)}"
+    return ""
+
+
+_ADVICE = (
+    (
+        r"EfficientNMS\w*_TRT\).*Plugin not found",
+        "{name} has no such plugin; convert the weights again with --end2end --nms plain",
+    ),
+    (
+        r"Plugin not found|No importer registered|plugin creator",
+        "{name} knows neither an operator nor a plugin of that name; replace it by standard operators, or use another "
+        "--target",
+    ),
+    (
+        r"must have same input types|same type|same data type",
+        "types are never converted silently; add a Cast, or convert the model again so that trtzoo sets its types",
+    ),
+    (
+        r"has no runners that implement it",
+        "{name} has no kernel for that node; for NonMaxSuppression convert the weights again with --nms plain",
+    ),
+    (
+        r"maximum value allowed \(3840\)",
+        "a TopK is longer than TensorRT allows; convert the weights again with --nms plain and --nms-candidates of at most 3840",
+    ),
+    (
+        r"[Oo]ut ?[Oo]f ?[Mm]emory|insufficient memory|requested size was",
+        "memory ran out; lower --max-batch or --workspace, or close what else uses the GPU",
+    ),
+    (r"opset|Opset", "convert the model with --opset 17"),
+)

@@ -1,0 +1,1 @@
+"""TensorRT itself: what differs between its versions, its log, and the CUDA driver below it."""

@@ -1,0 +1,1 @@
+"""Pictures in, detections out: sources, preprocessing, postprocessing, drawing."""

@@ -1,0 +1,188 @@
+"""A model's outputs become `Detections`, whether its graph ends in raw heads or in detections, in any layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...contract.meta import ModelMeta
+from ...contract.nms import NmsSettings
+from ...errors import ModelError
+from ...graph.weights import Array
+from .detections import Detections, no_detections
+from .nms import select
+from .preprocess import Placement
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The surviving rows of one image in network-input pixels; `masks` are 0..1 at prototype resolution."""
+
+    boxes: Array
+    scores: Array
+    classes: Array
+    keypoints: Array | None = None
+    masks: Array | None = None
+
+
+def decode(
+    outputs: Mapping[str, Array], index: int, placement: Placement, meta: ModelMeta, settings: NmsSettings
+) -> Detections:
+    """The detections of one image of a batch.
+
+    Args:
+        outputs: of the runtime, by name.
+        index: of the image in the batch.
+        placement: where the picture lies in the network's input.
+        meta: of the model.
+        settings: how raw heads are suppressed; an end-to-end graph has done so already.
+
+    Returns:
+        Detections in pixels of the picture; boxes clipped to it, keypoints not.
+    """
+    image = {name: array[index] for name, array in outputs.items()}
+    if meta.task == "classify":
+        return no_detections(placement.size, probs=next(iter(image.values())))
+    rows = _end2end_rows(image, meta) if meta.end2end else _raw_rows(image, meta, settings)
+    boxes = _oriented(rows.boxes, placement) if meta.task == "obb" else _upright(rows.boxes, placement)
+    return Detections(
+        size=placement.size,
+        boxes=boxes,
+        scores=rows.scores,
+        classes=rows.classes.astype(np.int64),
+        keypoints=_keypoints(rows.keypoints, placement),
+        masks=None if rows.masks is None else _picture_masks(rows.masks, boxes, placement, meta),
+    )
+
+
+def _raw_rows(image: Mapping[str, Array], meta: ModelMeta, settings: NmsSettings) -> _Rows:
+    if meta.layout == "ultralytics":
+        image = _from_ultralytics(image, meta)
+    anchors, classes = select(image["boxes"], image["scores"], settings, suppress=not meta.nms_free)
+    rows = _Rows(image["boxes"][anchors], image["scores"][anchors, classes], classes)
+    if meta.task == "pose":
+        return replace(rows, keypoints=image["keypoints"][anchors])
+    if meta.task == "segment":
+        return replace(rows, masks=_masks(image["mask_coeffs"][anchors], image["protos"]))
+    return rows
+
+
+def _from_ultralytics(image: Mapping[str, Array], meta: ModelMeta) -> dict[str, Array]:
+    """The raw heads of one image from `output0` [4 + C + extras, A] (boxes as cx, cy, w, h) and `output1`."""
+    columns, classes = image["output0"].T, len(meta.names)
+    boxes, scores, extras = columns[:, :4], columns[:, 4 : 4 + classes], columns[:, 4 + classes :]
+    if meta.task == "obb":
+        return {"boxes": np.concatenate([boxes, extras], axis=1), "scores": scores}
+    half = boxes[:, 2:] / 2
+    heads = {"boxes": np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1), "scores": scores}
+    if meta.task == "pose" and meta.kpt_shape:
+        heads["keypoints"] = extras.reshape(len(extras), *meta.kpt_shape)
+    if meta.task == "segment":
+        heads |= {"mask_coeffs": extras, "protos": image["output1"]}
+    return heads
+
+
+def _end2end_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
+    if meta.layout in ("flat", "ultralytics"):
+        return _flat_rows(image, meta)
+    used = slice(int(image["num_dets"].reshape(-1)[0]))
+    rows = _Rows(image["det_boxes"][used], image["det_scores"][used], image["det_classes"][used])
+    if meta.task == "pose":
+        return replace(rows, keypoints=image["det_kpts"][used])
+    if meta.task == "segment":
+        return replace(rows, masks=_continued(image["det_masks"][used], rows.boxes, meta))
+    return rows
+
+
+def _flat_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
+    """Rows [K, 6 + extras]: box (4 numbers), score, class, then angle, keypoints, mask pixels or mask coefficients."""
+    rows = image["output" if meta.layout == "flat" else "output0"]
+    rows = rows[rows[:, 4] > 0]
+    boxes, scores, classes, extras = rows[:, :4], rows[:, 4], rows[:, 5], rows[:, 6:]
+    if meta.task == "obb":
+        return _Rows(np.concatenate([boxes, extras], axis=1), scores, classes)
+    if meta.task == "pose" and meta.kpt_shape:
+        return _Rows(boxes, scores, classes, extras.reshape(len(extras), *meta.kpt_shape))
+    if meta.task == "segment":
+        finished = meta.layout == "flat"
+        masks = _continued(_unflattened(extras, meta), boxes, meta) if finished else _masks(extras, image["output1"])
+        return _Rows(boxes, scores, classes, masks=masks)
+    return _Rows(boxes, scores, classes)
+
+
+def _masks(coeffs: Array, protos: Array) -> Array:
+    """Masks [N, h, w] of 0..1 from coefficients [N, M] and prototypes [M, h, w]."""
+    logits = np.clip(np.tensordot(coeffs, protos, (1, 0)), -80, 80)
+    masks: Array = 1 / (1 + np.exp(-logits))
+    return masks
+
+
+def _unflattened(pixels: Array, meta: ModelMeta) -> Array:
+    """Masks [N, h, w] from rows [N, h * w]; prototypes have the aspect of the input."""
+    height, width = meta.imgsz
+    stride = (height * width / pixels.shape[1]) ** 0.5
+    size = round(height / stride), round(width / stride)
+    if size[0] * size[1] != pixels.shape[1]:
+        raise ModelError(
+            f"{pixels.shape[1]} mask pixels do not divide into a picture of the aspect {height}x{width}; convert the "
+            "model with --layout separate"
+        )
+    return pixels.reshape(len(pixels), *size)
+
+
+def _continued(masks: Array, boxes: Array, meta: ModelMeta) -> Array:
+    """Masks [N, h, w] that the graph cut to their boxes, the values at the rim continued outwards.
+
+    The graph keeps whole mask pixels (`graph_passes.nms.masks`), so up to one at the rim of a box is lost.
+    """
+    height, width = masks.shape[1:]
+    scale = np.array([width / meta.imgsz[1], height / meta.imgsz[0]] * 2, np.float32)
+    edges = np.clip(np.ceil(boxes * scale), 0, [width, height, width, height]).astype(int)
+    continued = masks.astype(np.float32)
+    for row, (left, top, right, bottom) in enumerate(edges):
+        if left < right and top < bottom:
+            around = (top, height - bottom), (left, width - right)
+            continued[row] = np.pad(masks[row, top:bottom, left:right], around, "edge")
+    return continued
+
+
+def _upright(boxes: Array, placement: Placement) -> Array:
+    return placement.clip(placement.to_picture(boxes.reshape(-1, 2, 2)).reshape(-1, 4))
+
+
+def _oriented(boxes: Array, placement: Placement) -> Array:
+    """Boxes [N, 5] in picture pixels: what becomes of the two axes of each, which a stretched picture turns and scales."""
+    cosine, sine, scale = np.cos(boxes[:, 4:]), np.sin(boxes[:, 4:]), np.array(placement.scale, np.float32)
+    along, across = np.hstack([cosine, sine]) / scale, np.hstack([-sine, cosine]) / scale
+    growth = np.stack([np.linalg.norm(along, axis=1), np.linalg.norm(across, axis=1)], axis=1)
+    angle = np.arctan2(along[:, 1:], along[:, :1])
+    return np.concatenate([placement.to_picture(boxes[:, :2]), boxes[:, 2:4] * growth, angle], axis=1)
+
+
+def _keypoints(keypoints: Array | None, placement: Placement) -> Array | None:
+    if keypoints is None:
+        return None
+    return np.concatenate([placement.to_picture(keypoints[..., :2]), keypoints[..., 2:]], axis=-1)
+
+
+def _picture_masks(masks: Array, boxes: Array, placement: Placement, meta: ModelMeta) -> Array:
+    """Masks [N, h, w] of 0..1 over the network's input as bool [N, height, width] over the picture, cut to their boxes."""
+    import cv2
+
+    result = np.zeros((len(masks), *placement.size), bool)
+    pixels = np.array([masks.shape[2] / meta.imgsz[1], masks.shape[1] / meta.imgsz[0]])
+    scale, offset = np.array(placement.scale) * pixels, np.array(placement.offset) * pixels
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for row, (mask, box) in enumerate(zip(masks, boxes, strict=True)):
+        corner, end = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int)
+        if (end <= corner).any():
+            continue
+        # Pixel centres of the picture's part -> pixel centres of the mask.
+        start = (corner + 0.5) * scale + offset - 0.5
+        matrix = np.array([[scale[0], 0, start[0]], [0, scale[1], start[1]]])
+        size = int(end[0] - corner[0]), int(end[1] - corner[1])
+        smooth = cv2.warpAffine(mask.astype(np.float32), matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        result[row, corner[1] : end[1], corner[0] : end[0]] = smooth > 0.5
+    return result

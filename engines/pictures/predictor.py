@@ -1,0 +1,86 @@
+"""Pictures in, detections out, on any runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...contract.meta import ModelMeta
+from ...contract.nms import NmsSettings
+from ...contract.outputs import input_spec
+from ...errors import InputError
+from ...graph.weights import Array
+from ..runtimes.base import Runtime
+from .detections import Detections
+from .postprocess import decode
+from .preprocess import prepare
+
+
+def default_settings(meta: ModelMeta) -> NmsSettings:
+    """How the raw heads of a model are suppressed unless the user says otherwise."""
+    return meta.nms or NmsSettings(multi_label=meta.multi_label)
+
+
+class Predictor:
+    """A runtime with the preprocessing and decoding that its model's metadata asks for.
+
+    Args:
+        runtime: a loaded model.
+        settings: of the NMS behind raw heads; None takes `default_settings`. An end-to-end graph keeps its own, unless it
+            takes its thresholds as inputs, but a higher `conf_thres` still filters its rows.
+
+    Raises:
+        InputError: a threshold is out of range.
+    """
+
+    def __init__(self, runtime: Runtime, settings: NmsSettings | None = None) -> None:
+        self.runtime = runtime
+        self.meta = runtime.meta
+        self.settings = settings or default_settings(runtime.meta)
+        _check(self.settings)
+
+    @property
+    def batch(self) -> int:
+        """How many pictures go into one run: the model's batch, 1 where it is free."""
+        return self.meta.batch or 1
+
+    def __call__(self, pictures: Sequence[Array]) -> list[Detections]:
+        """Detect in pictures uint8 [H, W, 3] (blue, green, red); a fixed batch is filled up with black."""
+        step = self.meta.batch or max(1, len(pictures))
+        chunks = [pictures[start : start + step] for start in range(0, len(pictures), step)]
+        return [detections for chunk in chunks for detections in self._chunk(chunk, step)]
+
+    def _chunk(self, pictures: Sequence[Array], size: int) -> list[Detections]:
+        prepared = [prepare(picture, self.meta) for picture in pictures]
+        spec = input_spec(self.meta)
+        images = np.zeros((size, *(int(axis) for axis in spec.shape[1:])), spec.dtype)
+        for row, (image, _) in enumerate(prepared):
+            images[row] = image
+        outputs = self.runtime.infer(images, self.settings)
+        placed = enumerate(placement for _, placement in prepared)
+        found = [decode(outputs, row, placement, self.meta, self.settings) for row, placement in placed]
+        return [_above(detections, self.settings.conf_thres) for detections in found]
+
+
+def _check(settings: NmsSettings) -> None:
+    if not 0 <= settings.conf_thres < 1:
+        raise InputError(f"--conf-thres {settings.conf_thres} is out of range; choose 0 to below 1")
+    if not 0 < settings.iou_thres <= 1:
+        raise InputError(f"--iou-thres {settings.iou_thres} is out of range; choose above 0 to 1")
+
+
+def _above(found: Detections, threshold: float) -> Detections:
+    """The detections whose score is greater than the threshold."""
+    keep = found.scores > threshold
+    if keep.all():
+        return found
+    return replace(
+        found,
+        boxes=found.boxes[keep],
+        scores=found.scores[keep],
+        classes=found.classes[keep],
+        keypoints=None if found.keypoints is None else found.keypoints[keep],
+        masks=None if found.masks is None else found.masks[keep],
+    )

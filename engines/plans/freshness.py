@@ -1,0 +1,57 @@
+"""Whether an engine would come out the same if it were built again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from ...files import sha256_of
+from ..library.cuda_driver import list_gpus
+from .manifest import Manifest, read_manifest
+from .settings import BuildSettings
+
+
+def up_to_date(onnx: Path, engine: Path, settings: BuildSettings) -> Manifest | None:
+    """The manifest of `engine` if building it again would give the same, else None."""
+    try:
+        manifest = read_manifest(engine)
+    except InputError:
+        return None
+    if manifest is None or not engine.is_file() or engine.stat().st_size != manifest.plan_bytes:
+        return None
+    same = _comparable(manifest.settings) == _comparable(settings)
+    same &= manifest.version == installed_version(settings.target) and manifest.gpu == _gpu(settings)
+    return manifest if same and manifest.onnx_sha256 == sha256_of(onnx) else None
+
+
+def installed_version(target: str) -> str:
+    """The version of the library behind a target, without loading it; "" if it is not installed."""
+    from importlib import metadata
+
+    for package in _PACKAGES[target]:
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return ""
+
+
+_PACKAGES = {
+    "tensorrt": ("tensorrt_cu13_bindings", "tensorrt_cu12_bindings", "tensorrt"),
+    "tensorrt-rtx": ("tensorrt_rtx_cu13_bindings", "tensorrt_rtx_cu12_bindings", "tensorrt_rtx"),
+}
+"""Distributions that hold the Python module, on PyPI and in NVIDIA's own packages."""
+
+
+def _comparable(settings: BuildSettings) -> dict[str, Any]:
+    """The settings that change the engine, as a manifest holds them."""
+    document: dict[str, Any] = json.loads(json.dumps(replace(settings, timing_cache=None, verbose=False).document()))
+    return document
+
+
+def _gpu(settings: BuildSettings) -> str:
+    gpus = list_gpus()
+    return gpus[settings.device] if settings.device < len(gpus) else ""

@@ -1,0 +1,105 @@
+"""What a user may say about building an engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError, UnsupportedError
+
+TARGETS = ("tensorrt", "tensorrt-rtx")
+OPT_LEVELS = range(6)
+
+Shape = tuple[int, ...]
+Range = tuple[Shape, Shape, Shape]
+"""Least, most frequent and greatest shape of an input."""
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """How an engine is built. Precision is no setting: it is in the graph.
+
+    Attributes:
+        target: "tensorrt" (10.x, 11.x) or "tensorrt-rtx".
+        min_batch: least batch of a graph whose batch is free.
+        opt_batch: the batch it is tuned for.
+        max_batch: greatest batch.
+        shapes: by input name, for inputs with further free axes; or the values of a shape input.
+        workspace_gib: limit of the scratch memory, None leaves it to the library (all of the GPU's memory).
+        opt_level: 0 (fast build) to 5 (fast engine), None is the library's default, 3.
+        timing_cache: folder that keeps kernel timings between builds, None keeps none.
+        version_compatible: the engine also runs on later versions of TensorRT.
+        hardware_compatible: the engine also runs on other GPUs from Ampere on.
+        compute_capabilities: GPUs that a TensorRT-RTX engine is for, such as "8.9"; empty is every one from Ampere on.
+        device: number of the GPU that builds.
+        verbose: hand on everything that the library says, not only warnings.
+
+    Raises:
+        InputError: a value is out of range.
+        UnsupportedError: a setting that the target does not have.
+    """
+
+    target: str = "tensorrt"
+    min_batch: int = 1
+    opt_batch: int = 1
+    max_batch: int = 8
+    shapes: Mapping[str, Range] = field(default_factory=dict)
+    workspace_gib: float | None = None
+    opt_level: int | None = None
+    timing_cache: Path | None = None
+    version_compatible: bool = False
+    hardware_compatible: bool = False
+    compute_capabilities: tuple[str, ...] = ()
+    device: int = 0
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        if self.target not in TARGETS:
+            raise InputError(f"an engine cannot be built for {self.target!r}; choose {' or '.join(TARGETS)}")
+        if not 1 <= self.min_batch <= self.opt_batch <= self.max_batch:
+            raise InputError(
+                f"--min-batch {self.min_batch} --opt-batch {self.opt_batch} --max-batch {self.max_batch} are out of "
+                "order; they must be at least 1 and must not decrease"
+            )
+        if self.workspace_gib is not None and not self.workspace_gib > 0:
+            raise InputError(f"--workspace {self.workspace_gib} is no size; give GiB, such as 4")
+        if self.opt_level is not None and self.opt_level not in OPT_LEVELS:
+            raise InputError(f"--opt-level {self.opt_level} is out of range; choose 0 to {OPT_LEVELS.stop - 1}")
+        if self.device < 0:
+            raise InputError(f"--device {self.device} is no GPU; count from 0")
+        _check_target(self)
+
+    def document(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return asdict(self) | {"timing_cache": str(self.timing_cache) if self.timing_cache else None}
+
+    @staticmethod
+    def from_document(document: Mapping[str, Any]) -> BuildSettings:
+        """What `document` wrote; settings of a later trtzoo are left out."""
+        known = {entry.name: document[entry.name] for entry in fields(BuildSettings) if entry.name in document}
+        folder, shapes = known.get("timing_cache"), known.get("shapes", {})
+        known["shapes"] = {
+            name: (tuple(least), tuple(best), tuple(most)) for name, (least, best, most) in shapes.items()
+        }
+        known["compute_capabilities"] = tuple(known.get("compute_capabilities", ()))
+        return BuildSettings(**known | {"timing_cache": Path(folder) if folder else None})
+
+
+def _check_target(settings: BuildSettings) -> None:
+    """Refuse what the target does not have."""
+    if settings.target == "tensorrt" and settings.compute_capabilities:
+        raise UnsupportedError(
+            "--compute-capability is a setting of TensorRT-RTX; TensorRT builds for the GPU it runs on "
+            "(--hardware-compatible makes the engine run on other GPUs too)"
+        )
+    if settings.target == "tensorrt-rtx" and settings.version_compatible:
+        raise UnsupportedError(
+            "--version-compatible: a TensorRT-RTX engine belongs to the version that built it; "
+            "build it again for another version"
+        )
+    for text in settings.compute_capabilities:
+        if not re.fullmatch(r"\d{1,2}\.\d", text):
+            raise InputError(f"--compute-capability {text!r} is not of the form 8.9")

@@ -1,0 +1,1 @@
+"""ONNX graphs: a skeleton with lazy weights, the writer that streams it, and the operators that are put into it."""
