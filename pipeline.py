@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .contract.choices import AxisOrder, FrameColour, Layout
 from .contract.meta import ModelMeta
 from .contract.nms import NmsSettings
 from .contract.properties import from_properties, to_properties
@@ -58,10 +59,10 @@ class Half:
 
 @dataclass(frozen=True)
 class Uint8Input:
-    """Pictures as cameras give them: `layout` "hwc" or "chw", `colour` "bgr" or "rgb"."""
+    """Pictures as cameras give them: `axes` "hwc" or "chw", `colour` "bgr" or "rgb"."""
 
-    layout: str = "hwc"
-    colour: str = "bgr"
+    axes: AxisOrder = "hwc"
+    colour: FrameColour = "bgr"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class ConvertSettings:
     batch: int | None = 1
     opset: int = 17
     end2end: EndToEnd | None = None
-    layout: str | None = None
+    layout: Layout | None = None
     conf_thres: float | None = None
     iou_thres: float | None = None
     half: Half | None = None
@@ -225,7 +226,7 @@ def load_model(path: Path, settings: ConvertSettings) -> Model:
         from .graph_passes.uint8_input import to_uint8_input
 
         wanted = settings.uint8_input
-        model = replace(model, meta=to_uint8_input(model.graph, model.meta, wanted.layout, wanted.colour))
+        model = replace(model, meta=to_uint8_input(model.graph, model.meta, wanted.axes, wanted.colour))
     return model
 
 
@@ -254,7 +255,7 @@ def write_model(graph: gs.Graph, properties: Properties, output: Path, check: Mo
             check_onnx(temporary, check, str(output))
 
 
-def _add_nms(model: Model, wanted: EndToEnd, layout: str, path: Path) -> Model:
+def _add_nms(model: Model, wanted: EndToEnd, layout: Layout, path: Path) -> Model:
     from .contract.target import parse_target
     from .graph_passes.class_thresholds import set_class_thresholds
     from .graph_passes.nms import add_nms

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .choices import AxisOrder, Colour, Family, HeadChoice, InputType, Layout, OutputLayout, Precision, Resize, Task
 from .nms import NmsSettings
-
-TASKS = ("detect", "pose", "segment", "obb", "classify")
 
 
 @dataclass(frozen=True)
@@ -22,9 +21,9 @@ class Preprocess:
         colour: channel order of the input, "rgb", "bgr" or "gray".
     """
 
-    resize: str = "letterbox"
+    resize: Resize = "letterbox"
     pad: float = 114 / 255
-    colour: str = "rgb"
+    colour: Colour = "rgb"
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class ModelMeta:
 
     Attributes:
         family: "darknet", "yolov5", "yolov5-pose", "ultralytics" or "onnx".
-        task: one of `TASKS`.
+        task: one of `choices.TASKS`.
         names: class names, in the order of the score columns.
         strides: of the detection levels, in network-input pixels, in the order of the anchors.
         imgsz: height, width of the input.
@@ -45,7 +44,7 @@ class ModelMeta:
         multi_label: what the family's own framework does by default.
         preprocess: how pictures become input.
         input_dtype: "float32" or "float16" for values of 0..1, "uint8" for 0..255.
-        input_layout: "chw" or "hwc".
+        input_axes: "chw" or "hwc".
         source: name of the file it was converted from.
         source_sha256: of that file (DarkNet: of the weights).
         precision: "fp32", "fp16" or "int8".
@@ -54,8 +53,8 @@ class ModelMeta:
         extra: further facts a family wants kept, JSON values.
     """
 
-    family: str
-    task: str
+    family: Family
+    task: Task
     names: tuple[str, ...]
     strides: tuple[int, ...]
     imgsz: tuple[int, int]
@@ -63,16 +62,16 @@ class ModelMeta:
     channels: int = 3
     kpt_shape: tuple[int, int] | None = None
     nms_free: bool = False
-    head: str | None = None
+    head: HeadChoice | None = None
     multi_label: bool = False
     preprocess: Preprocess = Preprocess()
-    input_dtype: str = "float32"
-    input_layout: str = "chw"
+    input_dtype: InputType = "float32"
+    input_axes: AxisOrder = "chw"
     source: str = ""
     source_sha256: str = ""
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     nms: NmsSettings | None = None
-    layout: str = "raw"
+    layout: OutputLayout = "raw"
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -80,6 +79,6 @@ class ModelMeta:
         """Whether the graph ends in detections instead of raw heads."""
         return self.nms is not None
 
-    def with_nms(self, nms: NmsSettings, layout: str = "separate") -> ModelMeta:
+    def with_nms(self, nms: NmsSettings, layout: Layout = "separate") -> ModelMeta:
         """The metadata of the same model with NMS in its graph."""
         return replace(self, nms=nms, layout=layout)

@@ -25,7 +25,7 @@ class TensorSpec:
 
 def input_spec(meta: ModelMeta) -> TensorSpec:
     """`images` float32 [B, channels, H, W], or what a graph pass made of it: another type, or [B, H, W, channels]."""
-    image = (*meta.imgsz, meta.channels) if meta.input_layout == "hwc" else (meta.channels, *meta.imgsz)
+    image = (*meta.imgsz, meta.channels) if meta.input_axes == "hwc" else (meta.channels, *meta.imgsz)
     return TensorSpec(INPUT, meta.input_dtype, (_batch(meta), *image))
 
 

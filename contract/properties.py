@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from ..errors import InputError
-from .meta import ModelMeta, Preprocess
-from .nms import NmsSettings
+from .documents import from_document, to_document
+from .meta import ModelMeta
 
 SCHEMA = 1
 """Version of the JSON under the metadata key `trtzoo`."""
@@ -38,7 +37,7 @@ def to_properties(meta: ModelMeta) -> dict[str, str]:
     }
     if meta.kpt_shape:
         properties["kpt_shape"] = str(list(meta.kpt_shape))
-    document = asdict(meta) | {"schema": SCHEMA, "extra": dict(meta.extra)}
+    document = to_document(meta) | {"schema": SCHEMA}
     return properties | {"trtzoo": json.dumps(document, ensure_ascii=False)}
 
 
@@ -50,20 +49,29 @@ def from_properties(properties: Mapping[str, str], where: str) -> ModelMeta:
         where: the file's name, for the error.
 
     Raises:
-        InputError: the file was not written by trtzoo, or by a later one.
+        InputError: the file was not written by trtzoo, or by a later one, or the metadata is damaged.
     """
     if "trtzoo" not in properties:
         raise InputError(f"{where} carries no trtzoo metadata; run `trtzoo convert {where}` on it first")
     try:
         document = json.loads(properties["trtzoo"])
-        schema = document.pop("schema")
-        if schema > SCHEMA:
-            raise InputError(
-                f"{where} was written by a later trtzoo (metadata schema {schema}, this one reads {SCHEMA}); upgrade trtzoo"
-            )
-        return _from_document(document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise InputError(f"{where}: its trtzoo metadata is damaged ({error}); convert the model again") from error
+    return meta_of(document, where)
+
+
+def meta_of(document: object, where: str) -> ModelMeta:
+    """The metadata that a JSON object holds, as `to_properties` wrote it under `trtzoo`.
+
+    Raises:
+        InputError: as `from_properties`.
+    """
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise InputError(
+            f"{where} was written by a later trtzoo (metadata schema {schema}, this one reads {SCHEMA}); upgrade trtzoo"
+        )
+    return from_document(document, ModelMeta, f"{where}: its trtzoo metadata", "convert the model again")
 
 
 def literal(text: str, where: str) -> Any:
@@ -76,16 +84,3 @@ def literal(text: str, where: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise InputError(f"{where}: cannot read the metadata value {text[:80]!r}") from error
-
-
-def _from_document(document: dict[str, Any]) -> ModelMeta:
-    pairs = {key: tuple(document[key]) for key in ("names", "strides", "imgsz")}
-    return ModelMeta(
-        **document
-        | pairs
-        | {
-            "kpt_shape": tuple(document["kpt_shape"]) if document["kpt_shape"] else None,
-            "preprocess": Preprocess(**document["preprocess"]),
-            "nms": NmsSettings(**document["nms"]) if document["nms"] else None,
-        }
-    )

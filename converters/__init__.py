@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..contract.choices import Family
 from ..errors import InputError, UnsupportedError
 from ..files import require_file
 from .options import ReadOptions
@@ -13,8 +14,7 @@ from .options import ReadOptions
 if TYPE_CHECKING:
     from .network import Network
 
-CHECKPOINT_FAMILIES = ("yolov5", "yolov5-pose", "ultralytics")
-FAMILIES = ("darknet", *CHECKPOINT_FAMILIES, "onnx")
+CHECKPOINT_FAMILIES: tuple[Family, ...] = ("yolov5", "yolov5-pose", "ultralytics")
 
 
 def recognise(path: Path) -> str:

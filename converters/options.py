@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..contract.choices import Family, HeadChoice
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -21,5 +23,5 @@ class ReadOptions:
     weights: Path | None = None
     names: Path | None = None
     img_size: tuple[int, int] | None = None
-    family: str | None = None
-    head: str | None = None
+    family: Family | None = None
+    head: HeadChoice | None = None

@@ -17,17 +17,17 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from ..contract.choices import LAYOUTS, Layout
 from ..contract.meta import ModelMeta
 from ..contract.outputs import end2end_outputs, raw_outputs
 from ..errors import InputError, ModelError, UnsupportedError
 from ..graph.emitter import Emitter, Tensor
 
-LAYOUTS = ("separate", "flat", "deepstream", "ultralytics")
 DEEPSTREAM_ROWS = 200
 """What DeepStream's NvDsInferParseYoloV5CustomBatchedNMSTLT reads of a picture's rows."""
 
 
-def apply_layout(graph: gs.Graph, meta: ModelMeta, layout: str) -> ModelMeta:
+def apply_layout(graph: gs.Graph, meta: ModelMeta, layout: Layout) -> ModelMeta:
     """Dress the outputs of a graph in place, raw heads or `separate` end-to-end rows, and return its metadata.
 
     Raises:
@@ -45,7 +45,7 @@ def apply_layout(graph: gs.Graph, meta: ModelMeta, layout: str) -> ModelMeta:
     return meta
 
 
-def check_layout(meta: ModelMeta, layout: str) -> None:
+def check_layout(meta: ModelMeta, layout: Layout) -> None:
     """Raise where `layout` does not exist (InputError) or cannot hold the model's outputs (UnsupportedError)."""
     if layout not in LAYOUTS:
         raise InputError(f"--layout {layout} is not known; choose {', '.join(LAYOUTS)}")
@@ -67,7 +67,7 @@ def check_layout(meta: ModelMeta, layout: str) -> None:
         )
 
 
-def dress_rows(graph: gs.Graph, meta: ModelMeta, outputs: Mapping[str, Tensor], layout: str) -> ModelMeta:
+def dress_rows(graph: gs.Graph, meta: ModelMeta, outputs: Mapping[str, Tensor], layout: Layout) -> ModelMeta:
     """Make the end-to-end `outputs` (by their names in the `separate` layout) the graph's outputs, in place.
 
     Args:

@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 
 from ..contract.meta import ModelMeta
 from ..contract.nms import NmsSettings
-from ..errors import InputError, ModelError, UnsupportedError
+from ..errors import ModelError, UnsupportedError
 from ..graph.emitter import Emitter, Tensor
 
 CONF, IOU = "nms.conf_thres", "nms.iou_thres"
@@ -22,6 +22,8 @@ CONF_INPUT, IOU_INPUT = "conf_thres", "iou_thres"
 PLUGIN_CONF, PLUGIN_IOU = "plugin.score_threshold", "plugin.iou_threshold"
 """Names of the constants that a lowered plugin's attributes become, float32 [1]."""
 PLUGIN_ATTRIBUTES = {CONF: "score_threshold", IOU: "iou_threshold"}
+SMALLEST_PLUGIN_IOU = float(np.finfo(np.float32).tiny)
+"""The plugins suppress at an IoU equal to the threshold, so 0 would let boxes go that do not touch."""
 RUNTIME = "runtime_thresholds"
 """Key of `ModelMeta.extra` that says that the thresholds are inputs."""
 
@@ -44,12 +46,9 @@ def threshold_constants(emit: Emitter, settings: NmsSettings) -> Thresholds:
     return Thresholds(conf_constant(emit, settings), emit.constant(IOU, np.array([settings.iou_thres], np.float32)))
 
 
-def check_thresholds(conf_thres: float, iou_thres: float) -> None:
-    """Raise InputError for a threshold outside its range."""
-    if not 0 <= conf_thres < 1:
-        raise InputError(f"--conf-thres {conf_thres} is out of range; choose 0 to below 1")
-    if not 0 < iou_thres <= 1:
-        raise InputError(f"--iou-thres {iou_thres} is out of range; choose above 0 to 1")
+def plugin_iou(iou_thres: float) -> float:
+    """The IoU threshold as an attribute of a plugin."""
+    return max(float(iou_thres), SMALLEST_PLUGIN_IOU)
 
 
 def set_thresholds(
@@ -74,7 +73,6 @@ def set_thresholds(
         conf_thres=settings.conf_thres if conf_thres is None else conf_thres,
         iou_thres=settings.iou_thres if iou_thres is None else iou_thres,
     )
-    check_thresholds(new.conf_thres, new.iou_thres)
     if iou_thres is not None and settings.route == "none":
         raise UnsupportedError("--iou-thres has no meaning for an NMS-free head; only --conf-thres can be changed")
     if conf_thres is not None:
@@ -126,9 +124,10 @@ def _set(graph: gs.Graph, name: str, value: float) -> None:
     if not constants and not plugins:
         raise ModelError(f"the graph lacks the threshold {name}; convert the weights again")
     for constant in constants:
-        constant.values = np.array([value], np.float32)
+        kept = plugin_iou(value) if constant.name == PLUGIN_IOU else value
+        constant.values = np.array([kept], np.float32)
     for node in plugins:
-        node.attrs[PLUGIN_ATTRIBUTES[name]] = float(value)
+        node.attrs[PLUGIN_ATTRIBUTES[name]] = plugin_iou(value) if name == IOU else float(value)
 
 
 def _constant(graph: gs.Graph, name: str) -> gs.Constant | None:

@@ -1,4 +1,4 @@
-"""A camera's frames as the input: uint8, either channel order, either layout; the graph makes of them what it wants.
+"""A camera's frames as the input: uint8, either channel order, either order of axes; the graph makes of them what it wants.
 
     images (uint8 [B,H,W,C]) . Cast . Transpose . Gather(2,1,0) . Mul(1/255) . network
 
@@ -12,48 +12,48 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from ..contract.choices import AXIS_ORDERS, FRAME_COLOURS, AxisOrder, Colour
 from ..contract.meta import ModelMeta
 from ..errors import InputError, UnsupportedError
 from ..graph.onnx_graph import GraphEditor
 
-LAYOUTS = ("hwc", "chw")
-COLOURS = ("bgr", "rgb")
 
-
-def to_uint8_input(graph: gs.Graph, meta: ModelMeta, layout: str = "hwc", colour: str = "bgr") -> ModelMeta:
+def to_uint8_input(graph: gs.Graph, meta: ModelMeta, axes: AxisOrder = "hwc", colour: Colour = "bgr") -> ModelMeta:
     """Let a graph take pictures as cameras and decoders give them, in place.
 
     Args:
         graph: with one input [B, C, H, W], values 0..1.
         meta: of the graph.
-        layout: "hwc" for an input [B, H, W, C], "chw" for [B, C, H, W].
+        axes: "hwc" for an input [B, H, W, C], "chw" for [B, C, H, W].
         colour: channel order of the pictures, "bgr" or "rgb"; of no meaning for one channel.
 
     Returns:
         The metadata: type and layout of the input, and its channel order in `preprocess`.
 
     Raises:
-        InputError: a layout or colour of another name.
+        InputError: axes or colour of another name.
         UnsupportedError: the graph's input is not a float picture.
     """
-    if layout not in LAYOUTS or colour not in COLOURS:
-        raise InputError(f"--uint8-input {layout}-{colour} is not known; choose {' or '.join(LAYOUTS)} and bgr or rgb")
+    if axes not in AXIS_ORDERS or colour not in FRAME_COLOURS:
+        raise InputError(
+            f"--uint8-input {axes}-{colour} is not known; choose {' or '.join(AXIS_ORDERS)} and bgr or rgb"
+        )
     tensor = _float_picture(graph)
     batch, channels, height, width = tensor.shape
     if channels == 1:
         colour = meta.preprocess.colour
     elif channels != 3 and colour != meta.preprocess.colour:
         raise UnsupportedError(f"--uint8-input {colour}: an input of {channels} channels has no colour order to change")
-    shape = [batch, height, width, channels] if layout == "hwc" else [batch, channels, height, width]
+    shape = [batch, height, width, channels] if axes == "hwc" else [batch, channels, height, width]
     frames = gs.Variable(tensor.name, np.dtype(np.uint8), shape)
     tensor.name = f"{tensor.name}/float"
     graph.inputs = [frames if entry is tensor else entry for entry in graph.inputs]
-    _prepare(graph, frames, tensor, layout, swap=colour != meta.preprocess.colour)
+    _prepare(graph, frames, tensor, axes, swap=colour != meta.preprocess.colour)
     return replace(
         meta,
         preprocess=replace(meta.preprocess, colour=colour),
         input_dtype="uint8",
-        input_layout=layout,
+        input_axes=axes,
     )
 
 
@@ -66,12 +66,12 @@ def _float_picture(graph: gs.Graph) -> gs.Variable:
     raise UnsupportedError(f"--uint8-input needs one input [B, C, H, W] of floats; this graph has {seen}")
 
 
-def _prepare(graph: gs.Graph, frames: gs.Variable, target: gs.Variable, layout: str, swap: bool) -> None:
+def _prepare(graph: gs.Graph, frames: gs.Variable, target: gs.Variable, axes: AxisOrder, swap: bool) -> None:
     """Nodes from the frames to the network's own input."""
     editor, kind = GraphEditor(graph), target.dtype
     shape = list(frames.shape)
     x = editor.node("Cast", [frames], "/input/cast", shapes=[shape], dtypes=[kind], attrs={"to": kind.type})[0]
-    if layout == "hwc":
+    if axes == "hwc":
         shape = list(target.shape)
         attrs = {"perm": [0, 3, 1, 2]}
         x = editor.node("Transpose", [x], "/input/transpose", shapes=[shape], dtypes=[kind], attrs=attrs)[0]

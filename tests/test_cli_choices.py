@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from trtzoo import cli
-from trtzoo.converters import FAMILIES
-from trtzoo.engines.runtimes.open import BACKENDS
-from trtzoo.graph_passes.layouts import LAYOUTS
+from trtzoo.contract.choices import BACKENDS, FAMILIES, LAYOUTS
 from trtzoo.graph_passes.nms import SURVIVORS
 
 

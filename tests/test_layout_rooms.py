@@ -35,7 +35,7 @@ ROOMS = tuple(name for floor in FLOORS for name in floor if (ROOT / name).is_dir
 NOT_IN_THE_PACKAGE = ("tests", "samples", "benchmarks", "docs", "build", "dist", "demo")
 
 OPTIONAL = {"torch", "torchvision", "ultralytics", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "onnxsim"}
-SLOW = {"onnxruntime", "cv2", "rich"}
+SLOW = {"onnxruntime", "cv2", "rich", "msgspec"}
 """Installed with trtzoo, but imported only by the functions that use them, so that the command line starts at once."""
 
 NEEDS_TORCH = {"converters/vocabulary/torch_ops.py"}

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ...contract.meta import TASKS, ModelMeta, Preprocess
+from ...contract.choices import TASKS, Precision
+from ...contract.meta import ModelMeta, Preprocess
 from ...contract.properties import from_properties, literal
 from ...errors import InputError, UnsupportedError
 from ...files import require_file, sha256_of
@@ -337,7 +338,7 @@ def _preprocess(layout: Layout, size: tuple[int, int]) -> Preprocess:
     return Preprocess(resize="crop" if size[0] == size[1] else "stretch")
 
 
-def _precision(graph: gs.Graph) -> str:
+def _precision(graph: gs.Graph) -> Precision:
     """What the graph computes in: "int8" with quantised tensors, "fp16" with half-precision weights, else "fp32"."""
     if any(node.op == "QuantizeLinear" for node in graph.nodes):
         return "int8"

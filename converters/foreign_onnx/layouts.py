@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from ...contract.choices import Task
 from ...graph.onnx_graph import GraphEditor
 from ..vocabulary.onnx_ops import OnnxOps
 from ..vocabulary.ops import Ops, Tensor
@@ -42,7 +43,7 @@ class Layout:
     """
 
     kind: str
-    task: str
+    task: Task
     classes: int
     outputs: tuple[Tensor, ...]
     kpt_shape: tuple[int, int] | None = None

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...contract.choices import HeadChoice, Task
 from ...contract.meta import ModelMeta
 from ...errors import ModelError, UnsupportedError
 from ...files import sha256_of
@@ -69,7 +70,7 @@ def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: Read
     return Network(meta, _forward(layers, head, decode, normalisation), notes, layer_rows(layers))
 
 
-def _kind(module: Record) -> tuple[str, Decode]:
+def _kind(module: Record) -> tuple[Task, Decode]:
     """The task of a head, and what decodes it."""
     name = module.class_name
     if name in OTHER_HEADS:
@@ -82,7 +83,7 @@ def _kind(module: Record) -> tuple[str, Decode]:
     return HEADS[name]
 
 
-def _head(module: Record, model: Record, task: str, wanted: str | None) -> tuple[Head, str | None]:
+def _head(module: Record, model: Record, task: str, wanted: HeadChoice | None) -> tuple[Head, HeadChoice | None]:
     """The head with its branch, one-to-one unless wanted otherwise, and that choice where the file leaves one."""
     present = branches(module)
     if wanted and (len(present) == 1 or wanted not in present):

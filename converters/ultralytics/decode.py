@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...contract.choices import HeadChoice, Task
 from ...errors import ModelError
 from ...graph.weights import Array
 from ..checkpoint.reader import Record
@@ -19,7 +20,7 @@ from ..torch_modules.blocks import classify
 from ..torch_modules.modules import Walker, has, submodule, weight
 from ..vocabulary.ops import Ops, Tensor
 
-BRANCHES: Mapping[str, str] = {"one2one": "one2one_", "one2many": ""}
+BRANCHES: Mapping[HeadChoice, str] = {"one2one": "one2one_", "one2many": ""}
 """The heads of a model that may have two, the preferred one first, and what the names of their branches start with."""
 
 
@@ -203,7 +204,7 @@ Decode = Callable[[Walker, Head, Sequence[Tensor]], Mapping[str, Tensor]]
 """Feature maps of the levels -> the raw heads of the task."""
 
 
-def branches(module: Record) -> list[str]:
+def branches(module: Record) -> list[HeadChoice]:
     """Which of `BRANCHES` a head has; fusing a model removes one, or leaves Identity modules in its place.
 
     Raises:
@@ -223,7 +224,7 @@ def _is_trained(module: Record, name: str) -> bool:
     return any(level.class_name != "Identity" for level in levels)
 
 
-HEADS: Mapping[str, tuple[str, Decode]] = {
+HEADS: Mapping[str, tuple[Task, Decode]] = {
     "Detect": ("detect", detect),
     "v10Detect": ("detect", detect),
     "Segment": ("segment", segment),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...contract.choices import Resize
 from ...contract.meta import Preprocess
 from ...errors import ModelError
 from ...graph.weights import Array
@@ -40,7 +41,7 @@ def input_size(
 
 def preprocess_of(task: str, size: tuple[int, int], channels: int) -> Preprocess:
     """Letterbox; a classifier's square input is cropped from the middle, any other is filled by stretching."""
-    resize = "letterbox" if task != "classify" else "crop" if size[0] == size[1] else "stretch"
+    resize: Resize = "letterbox" if task != "classify" else "crop" if size[0] == size[1] else "stretch"
     return Preprocess(resize=resize, colour="gray" if channels == 1 else "rgb")
 
 

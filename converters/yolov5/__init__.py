@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...contract.choices import Task
 from ...contract.meta import ModelMeta, Preprocess
 from ...errors import ModelError, UnsupportedError
 from ..checkpoint.facts import class_names, layer_rows
@@ -46,7 +47,7 @@ class _Model:
     head: AnchorHead | None
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         if self.head is None:
             return "classify"
         return "pose" if self.head.kpt_shape else "segment" if self.head.masks else "detect"

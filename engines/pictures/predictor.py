@@ -10,7 +10,6 @@ import numpy as np
 from ...contract.meta import ModelMeta
 from ...contract.nms import NmsSettings
 from ...contract.outputs import input_spec
-from ...errors import InputError
 from ...graph.weights import Array
 from ..runtimes.base import Runtime
 from .detections import Detections
@@ -30,16 +29,12 @@ class Predictor:
         runtime: a loaded model.
         settings: of the NMS behind raw heads; None takes `default_settings`. An end-to-end graph keeps its own, unless it
             takes its thresholds as inputs, but a higher `conf_thres` still filters its rows.
-
-    Raises:
-        InputError: a threshold is out of range.
     """
 
     def __init__(self, runtime: Runtime, settings: NmsSettings | None = None) -> None:
         self.runtime = runtime
         self.meta = runtime.meta
         self.settings = settings or default_settings(runtime.meta)
-        _check(self.settings)
 
     @property
     def batch(self) -> int:
@@ -62,13 +57,6 @@ class Predictor:
         placed = enumerate(placement for _, placement in prepared)
         found = [decode(outputs, row, placement, self.meta, self.settings) for row, placement in placed]
         return [_above(detections, self.settings.conf_thres) for detections in found]
-
-
-def _check(settings: NmsSettings) -> None:
-    if not 0 <= settings.conf_thres < 1:
-        raise InputError(f"--conf-thres {settings.conf_thres} is out of range; choose 0 to below 1")
-    if not 0 < settings.iou_thres <= 1:
-        raise InputError(f"--iou-thres {settings.iou_thres} is out of range; choose above 0 to 1")
 
 
 def _above(found: Detections, threshold: float) -> Detections:

@@ -62,7 +62,7 @@ def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     canvas, placement = _RESIZE[settings.resize](picture, meta)
     values = np.rint(canvas * 255) if meta.input_dtype == "uint8" else canvas
-    image = values if meta.input_layout == "hwc" else values.transpose(2, 0, 1)
+    image = values if meta.input_axes == "hwc" else values.transpose(2, 0, 1)
     return np.ascontiguousarray(image, dtype=meta.input_dtype), placement
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ... import console
+from ...contract.choices import Backend
 from ...converters import read_network, recognise
 from ...converters.names import read_names
 from ...converters.options import ReadOptions
@@ -13,11 +14,9 @@ from ...errors import InputError, UnsupportedError
 from .base import Runtime
 from .onnxruntime import OnnxRuntime
 
-BACKENDS = ("onnxruntime", "torch", "tensorrt", "tensorrt-rtx")
-
 
 def open_runtime(
-    path: Path, backend: str | None = None, device: str = "cpu", read: ReadOptions = ReadOptions()
+    path: Path, backend: Backend | None = None, device: str = "cpu", read: ReadOptions = ReadOptions()
 ) -> Runtime:
     """Load a model to run it.
 
@@ -25,7 +24,7 @@ def open_runtime(
 
     Args:
         path: a `.cfg`, `.pt`, `.onnx` or `.engine`.
-        backend: one of `BACKENDS`; None takes what fits the file.
+        backend: one of `choices.BACKENDS`; None takes what fits the file.
         device: "cpu", or a GPU as "cuda:0"; an engine runs on GPU 0 unless another is named.
         read: how a cfg or checkpoint is read; of a finished model only the class names can be others.
 
@@ -102,7 +101,7 @@ def _with_options(runtime: Runtime, path: Path, read: ReadOptions) -> Runtime:
     return runtime
 
 
-def _open_engine(path: Path, kind: str, backend: str | None, device: str) -> Runtime:
+def _open_engine(path: Path, kind: str, backend: Backend | None, device: str) -> Runtime:
     from ..plans.identify import identify
     from .tensorrt import TensorRTRuntime
 

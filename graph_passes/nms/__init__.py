@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 
+from ...contract.choices import Layout
 from ...contract.meta import ModelMeta
 from ...contract.nms import NmsSettings
 from ...contract.target import Target
 from ...errors import InputError
 from ...graph.emitter import Emitter, Tensor
 from ..layouts import check_layout, dress_rows
-from ..thresholds import check_thresholds
 from .assembly import assemble
 from .candidates import Survivors
 from .choose import resolve
@@ -31,7 +31,7 @@ SURVIVORS: Mapping[str, Callable[[Emitter, Heads, NmsSettings], Survivors]] = {
 
 
 def add_nms(
-    graph: gs.Graph, meta: ModelMeta, settings: NmsSettings, target: Target, layout: str = "separate"
+    graph: gs.Graph, meta: ModelMeta, settings: NmsSettings, target: Target, layout: Layout = "separate"
 ) -> tuple[ModelMeta, str]:
     """Put NMS behind the raw heads of `graph`, in place.
 
@@ -70,8 +70,7 @@ def _rows(emit: Emitter, heads: Heads, meta: ModelMeta, settings: NmsSettings, t
 
 
 def _check_settings(settings: NmsSettings) -> None:
-    """Refuse values outside their range."""
+    """Refuse what no TopK of TensorRT can hold."""
     for flag, value in (("--topk-all", settings.topk_all), ("--nms-candidates", settings.candidates)):
-        if not 1 <= value <= MOST:
+        if value > MOST:
             raise InputError(f"{flag} {value} is out of range; choose 1 to {MOST} (TensorRT's longest TopK)")
-    check_thresholds(settings.conf_thres, settings.iou_thres)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...contract.choices import Route
 from ...contract.meta import ModelMeta
 from ...contract.nms import NmsSettings
 from ...contract.target import Target
-from ...errors import InputError, UnsupportedError
+from ...errors import UnsupportedError
 from .routes.efficient import AGNOSTIC_SINCE
-
-ROUTES = ("plain", "efficient", "efficient-idx", "onnx", "none")
 
 DENSE_BELOW = 0.007
 """Below this score threshold the plugins sort every score and fill unused rows with junk (efficientNMSInference.cu)."""
@@ -18,25 +17,22 @@ DENSE_BELOW = 0.007
 Obstacle = Callable[[ModelMeta, NmsSettings, Target], "str | None"]
 
 
-def resolve(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[str, str]:
+def resolve(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[Route, str]:
     """The route for these settings, and one line that says why.
 
     Raises:
-        InputError: no such route.
         UnsupportedError: the route cannot do it; the message names the reason and what can.
     """
     preferred, why = _preferred(meta, settings, target)
     if settings.route == "auto":
         return preferred, f"--nms auto chose {preferred} for {target}: {why}"
-    if settings.route not in ROUTES:
-        raise InputError(f"--nms {settings.route} is not a route; choose auto, {', '.join(ROUTES)}")
     obstacle = OBSTACLES[settings.route](meta, settings, target)
     if obstacle:
         raise UnsupportedError(f"--nms {settings.route}: {obstacle}; use --nms {preferred}")
     return settings.route, f"--nms {settings.route} for {target}, as asked{_caution(settings.route, target)}"
 
 
-def _preferred(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[str, str]:
+def _preferred(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[Route, str]:
     """The first route without an obstacle, and why it comes first."""
     for route, why in _preferences(meta, settings, target):
         if OBSTACLES[route](meta, settings, target) is None:
@@ -46,15 +42,21 @@ def _preferred(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[
     )
 
 
-def _preferences(meta: ModelMeta, settings: NmsSettings, target: Target) -> list[tuple[str, str]]:
+def _preferences(meta: ModelMeta, settings: NmsSettings, target: Target) -> list[tuple[Route, str]]:
     if meta.nms_free:
         return [("none", "the head gives one box an object, so its best rows are the answer")]
-    everywhere = ("plain", "standard operators, exact, and the same on every runtime")
+    everywhere: tuple[Route, str] = ("plain", "standard operators, exact, and the same on every runtime")
     version = target.tensorrt
     if version is None or version >= (11, 0):
         return [everywhere]
-    plugin = ("efficient", "the EfficientNMS_TRT plugin ships with this TensorRT and does detection in one kernel")
-    indices = ("efficient-idx", "this TensorRT is older than the operators of plain, but has the plugin with indices")
+    plugin: tuple[Route, str] = (
+        "efficient",
+        "the EfficientNMS_TRT plugin ships with this TensorRT and does detection in one kernel",
+    )
+    indices: tuple[Route, str] = (
+        "efficient-idx",
+        "this TensorRT is older than the operators of plain, but has the plugin with indices",
+    )
     if settings.conf_thres < DENSE_BELOW:
         return [everywhere, plugin, indices]
     return [plugin, everywhere, indices]
@@ -110,7 +112,7 @@ def _none(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
     return None
 
 
-OBSTACLES: dict[str, Obstacle] = {
+OBSTACLES: dict[Route, Obstacle] = {
     "plain": _plain, "efficient": _efficient, "efficient-idx": _efficient_idx, "onnx": _onnx, "none": _none,
 }  # fmt: skip
 """Why a route cannot do it, or None."""

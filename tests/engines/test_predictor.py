@@ -191,7 +191,7 @@ def test_a_classifier_gives_probabilities(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"conf_thres": 1.0}, {"conf_thres": -0.1}, {"iou_thres": 0.0}, {"iou_thres": 1.5}], ids=str
+    "settings", [{"conf_thres": 1.0}, {"conf_thres": -0.1}, {"iou_thres": -0.1}, {"iou_thres": 1.5}], ids=str
 )
 def test_thresholds_out_of_range_are_refused(settings):
     flag = "--" + next(iter(settings)).replace("_", "-")

@@ -228,7 +228,7 @@ def test_channels_that_no_picture_has_are_refused():
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32"])
 def test_the_image_has_the_type_and_layout_of_the_input(dtype, layout):
     picture = noise(64, 96)
-    image, _ = prepare(picture, meta_of((64, 96), colour="bgr", input_dtype=dtype, input_layout=layout))
+    image, _ = prepare(picture, meta_of((64, 96), colour="bgr", input_dtype=dtype, input_axes=layout))
     values = image if layout == "hwc" else image.transpose(1, 2, 0)
     assert image.dtype == dtype
     assert image.flags.c_contiguous

@@ -89,7 +89,7 @@ def test_half_input() -> None:
     before = run(graph, {"images": IMAGES})
     meta, report = to_half(graph, meta, half_io=True)
     assert report.casts == 1
-    assert (meta.input_dtype, meta.input_layout) == ("float16", "chw")
+    assert (meta.input_dtype, meta.input_axes) == ("float16", "chw")
     after = run(graph, {"images": IMAGES.astype(np.float16)})
     np.testing.assert_allclose(after["scores"], before["scores"], atol=2e-3)
 

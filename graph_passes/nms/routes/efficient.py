@@ -14,7 +14,7 @@ import numpy as np
 from ....contract.nms import NmsSettings
 from ....contract.target import Target
 from ....graph.emitter import Emitter, Tensor
-from ...thresholds import conf_constant
+from ...thresholds import conf_constant, plugin_iou
 from ..raw_heads import Heads
 from .efficient_idx import DOMAIN
 
@@ -28,7 +28,7 @@ def rows(emit: Emitter, heads: Heads, settings: NmsSettings, target: Target) -> 
     scores = heads.scores if settings.multi_label or heads.classes == 1 else _best_class_only(emit, heads)
     batch, count = heads.batch, settings.topk_all
     attrs = {
-        "score_threshold": float(settings.conf_thres), "iou_threshold": float(settings.iou_thres),
+        "score_threshold": float(settings.conf_thres), "iou_threshold": plugin_iou(settings.iou_thres),
         "max_output_boxes": count, "background_class": -1, "score_activation": 0, "box_coding": 0,
         "plugin_version": "1", "plugin_namespace": "",
     }  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 
 from ....contract.nms import NmsSettings
 from ....graph.emitter import Emitter, Tensor
-from ...thresholds import conf_constant
+from ...thresholds import conf_constant, plugin_iou
 from ..candidates import Candidates, Survivors, best_candidates
 from ..class_columns import candidate_boxes, class_columns
 from ..raw_heads import Heads
@@ -31,7 +31,7 @@ def survivors(emit: Emitter, heads: Heads, settings: NmsSettings) -> Survivors:
     rows = heads.batch * settings.topk_all if isinstance(heads.batch, int) else "rows"
     selected = emit.emit(
         PLUGIN, [candidate_boxes(emit, heads, candidates), columns], [rows, 3], np.int32, "selected", DOMAIN,
-        score_threshold=float(settings.conf_thres), iou_threshold=float(settings.iou_thres),
+        score_threshold=float(settings.conf_thres), iou_threshold=plugin_iou(settings.iou_thres),
         max_output_boxes_per_class=settings.topk_all, center_point_box=0, plugin_version="1", plugin_namespace="",
     )  # fmt: skip
     chosen = emit.binary("Greater", _marks(emit, candidates, selected), np.array(0.5, np.float32), "chosen")

@@ -50,6 +50,16 @@ def test_detect_equals_greedy_nms(case: str, steps: int, route: str) -> None:
         assert_same_rows(run(runtime, heads), heads, meta)
 
 
+@pytest.mark.parametrize("route", [*SUPPRESSING, "efficient"])
+def test_an_iou_threshold_of_zero_lets_go_what_overlaps_at_all(route: str) -> None:
+    """In a row: two boxes that share a strip, one that only touches the second, one far away."""
+    lefts, scores = np.array([0, 9, 19, 40], np.float32), np.array([0.9, 0.8, 0.7, 0.6], np.float32)
+    boxes = np.stack([lefts, lefts * 0, lefts + 10, lefts * 0 + 10], 1)[None]
+    runtime, _ = end_to_end(model_meta(classes=1), replace(SETTINGS, route=route, iou_thres=0.0), 4)
+    outputs = run(runtime, {"boxes": boxes, "scores": scores[None, :, None]})
+    assert outputs["det_scores"][0, : outputs["num_dets"][0, 0]].tolist() == scores[[0, 2, 3]].tolist()
+
+
 @pytest.mark.parametrize("route", SUPPRESSING)
 @pytest.mark.parametrize("task", ["pose", "segment"])
 @pytest.mark.parametrize("classes", [1, 4])
@@ -84,7 +94,7 @@ def test_nms_free_heads_keep_their_best_rows(task: str, more: dict[str, Any]) ->
 def settings_without_suppression(settings: NmsSettings | None) -> NmsSettings:
     """Greedy NMS that suppresses nothing, over as many candidates as there are rows."""
     assert settings is not None
-    return replace(settings, iou_thres=2.0, candidates=settings.topk_all)
+    return replace(settings, iou_thres=1.0, candidates=settings.topk_all)
 
 
 def test_identities_planted_in_keypoints_name_the_anchors_of_the_rows() -> None:

@@ -1,0 +1,52 @@
+"""The closed sets of names that settings, metadata and the command line choose from, each as a type and as a tuple."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Task = Literal["detect", "pose", "segment", "obb", "classify"]
+TASKS: tuple[Task, ...] = get_args(Task)
+
+Family = Literal["darknet", "yolov5", "yolov5-pose", "ultralytics", "onnx"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+"""Families that are recognised from a file's content."""
+
+HeadChoice = Literal["one2one", "one2many"]
+HEADS: tuple[HeadChoice, ...] = get_args(HeadChoice)
+"""Heads of models that have both: one box an object, or many that suppress each other."""
+
+Resize = Literal["letterbox", "stretch", "crop"]
+Colour = Literal["rgb", "bgr", "gray"]
+
+FrameColour = Literal["bgr", "rgb"]
+FRAME_COLOURS: tuple[FrameColour, ...] = get_args(FrameColour)
+"""Channel orders of a uint8 input."""
+
+AxisOrder = Literal["chw", "hwc"]
+AXIS_ORDERS: tuple[AxisOrder, ...] = get_args(AxisOrder)
+"""Orders of a picture's axes in the input: channels first or last."""
+
+InputType = Literal["float32", "float16", "uint8"]
+Precision = Literal["fp32", "fp16", "int8"]
+
+Route = Literal["plain", "efficient", "efficient-idx", "onnx", "none"]
+ROUTES: tuple[Route, ...] = get_args(Route)
+"""Ways of NMS in a graph."""
+
+RouteChoice = Literal["auto", "plain", "efficient", "efficient-idx", "onnx", "none"]
+ROUTE_CHOICES: tuple[RouteChoice, ...] = get_args(RouteChoice)
+"""What the user may ask for: a route, or the one that fits the target best."""
+
+Layout = Literal["separate", "flat", "deepstream", "ultralytics"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+"""Dressings of a graph's outputs."""
+OutputLayout = Literal["raw", "separate", "flat", "deepstream", "ultralytics"]
+"""A layout, or the raw heads as the contract has them."""
+
+EngineTarget = Literal["tensorrt", "tensorrt-rtx"]
+ENGINE_TARGETS: tuple[EngineTarget, ...] = get_args(EngineTarget)
+"""Libraries that build engines."""
+
+Backend = Literal["onnxruntime", "torch", "tensorrt", "tensorrt-rtx"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+"""What runs a model."""

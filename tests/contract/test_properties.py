@@ -1,0 +1,83 @@
+"""Metadata goes into an ONNX file's properties and comes back the same; what is not metadata is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from trtzoo.contract.meta import ModelMeta, Preprocess
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.properties import from_properties, to_properties
+from trtzoo.errors import InputError
+
+META = ModelMeta(
+    family="darknet",
+    task="pose",
+    names=("dog", "cät"),
+    strides=(8, 16),
+    imgsz=(416, 608),
+    batch=None,
+    kpt_shape=(17, 3),
+    preprocess=Preprocess("stretch", 0.5, "bgr"),
+    nms=NmsSettings("plain", 0.5, 0.1, 300),
+    layout="flat",
+    extra={"thresholds": {"dog": 0.5}, "sizes": [1, 2]},
+)
+
+
+@pytest.mark.parametrize("meta", [META, replace(META, nms=None, kpt_shape=None, batch=2)], ids=["NMS", "raw"])
+def test_metadata_comes_back_the_same(meta: ModelMeta) -> None:
+    assert from_properties(to_properties(meta), "a.onnx") == meta
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"task": 5}, "task"),
+        ({"task": "dance"}, "dance"),
+        ({"family": "yolo9000"}, "yolo9000"),
+        ({"imgsz": ["x", "y"]}, "imgsz"),
+        ({"imgsz": [416]}, "imgsz"),
+        ({"batch": "two"}, "batch"),
+        ({"batch": True}, "batch"),
+        ({"names": "dog"}, "names"),
+        ({"names": [1, 2]}, "names"),
+        ({"preprocess": {"pad": "grey"}}, "pad"),
+        ({"preprocess": {"colour": "cmyk"}}, "cmyk"),
+        ({"nms": {"conf_thres": 2}}, "--conf-thres 2"),
+        ({"nms": {"iou_thres": None}}, "iou_thres"),
+        ({"nms": {"route": "fast"}}, "fast"),
+        ({"kpt_shape": [17, 3, 1]}, "kpt_shape"),
+        ({"strides": [8.5]}, "strides"),
+        ({"extra": []}, "extra"),
+    ],
+    ids=str,
+)
+def test_values_of_another_type_are_refused(changes: dict[str, Any], says: str) -> None:
+    properties = to_properties(META)
+    document = json.loads(properties["trtzoo"]) | changes
+    with pytest.raises(
+        InputError, match=r"a\.onnx: its trtzoo metadata is damaged .*convert the model again"
+    ) as caught:
+        from_properties(properties | {"trtzoo": json.dumps(document)}, "a.onnx")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", "null", "{}"])
+def test_what_is_no_metadata_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="damaged"):
+        from_properties({"trtzoo": text}, "a.onnx")
+
+
+def test_a_later_schema_asks_for_a_later_trtzoo() -> None:
+    document = json.loads(to_properties(META)["trtzoo"]) | {"schema": 99}
+    with pytest.raises(InputError, match="later trtzoo"):
+        from_properties({"trtzoo": json.dumps(document)}, "a.onnx")
+
+
+def test_a_file_of_someone_else_is_sent_to_convert() -> None:
+    with pytest.raises(InputError, match="trtzoo convert"):
+        from_properties({"names": "{}"}, "a.onnx")
