@@ -101,7 +101,7 @@ def _inspect_weights(path: Path) -> Inspection:
 
 
 def _inspect_onnx(path: Path) -> Inspection:
-    from .graph.onnx_graph import read_onnx
+    from .graph.skeleton import read_onnx
 
     graph, properties = read_onnx(path)
     facts = {

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import onnx
     import onnx_graphsurgeon as gs
 
-    from .graph.onnx_graph import Properties
     from .graph.weights import Array
+    from .graph.writer import Properties
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def lower(model: Path, output: Path, verify: bool = True) -> list[str]:
     Raises:
         TrtZooError: the file cannot be read or written.
     """
-    from .graph.onnx_graph import read_onnx
+    from .graph.skeleton import read_onnx
     from .graph_passes.lower import lower as lower_graph
 
     _check_output(model, output)
@@ -245,7 +245,7 @@ def read_model(path: Path, settings: ConvertSettings) -> Model:
 
 def write_model(graph: gs.Graph, properties: Properties, output: Path, check: ModelMeta | None) -> None:
     """Write a graph; with `check` only after it was run once and kept the contract of this metadata."""
-    from .graph.onnx_graph import write_onnx
+    from .graph.writer import write_onnx
 
     with staged(output) as temporary:
         write_onnx(graph, properties, temporary)
@@ -300,7 +300,7 @@ def simplify_model(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     """
     import onnx_graphsurgeon as gs
 
-    from .graph.onnx_graph import load_all
+    from .graph.skeleton import load_all
     from .graph_passes.simplify import simplify
 
     graph, done = simplify(gs.import_onnx(model))

@@ -78,7 +78,7 @@ def _write(path: Path, shape: tuple[int, int, int], candidates: int, form: Calla
     from trtzoo.contract.nms import NmsSettings
     from trtzoo.contract.outputs import raw_outputs
     from trtzoo.contract.properties import to_properties
-    from trtzoo.graph.onnx_graph import write_onnx
+    from trtzoo.graph.writer import write_onnx
 
     names = tuple(f"class{index}" for index in range(shape[2]))
     meta = ModelMeta("onnx", "detect", names, (8, 16, 32), (640, 640), batch=shape[0])

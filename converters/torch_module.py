@@ -25,6 +25,7 @@ import onnx
 from ..contract.outputs import INPUT
 from ..errors import InputError, MissingDependencyError, TrtZooError, UnsupportedError, VerificationError
 from ..files import atomic_write
+from ..graph.session import first_line, open_session
 from ..graph.weights import Array
 from .checkpoint.state_dict import load_weights
 
@@ -174,7 +175,7 @@ def _run_module(torch: Any, module: Any, example: Any, spec: str) -> list[Array]
     except Exception as error:  # whatever the user's module does
         raise UnsupportedError(
             f"--model {spec} cannot run on an input of {'x'.join(map(str, example.shape))}: {type(error).__name__}: "
-            f"{_first_line(error)}; correct --input"
+            f"{first_line(error)}; correct --input"
         ) from error
 
 
@@ -207,7 +208,7 @@ def _export(
             torch.onnx.export(module, (example,), stream, **settings)
     except Exception as error:  # the exporter raises its own and torch's errors, without a common base
         raise UnsupportedError(
-            f"PyTorch cannot export --model {spec} to opset {opset}: {type(error).__name__}: {_first_line(error)}; try "
+            f"PyTorch cannot export --model {spec} to opset {opset}: {type(error).__name__}: {first_line(error)}; try "
             f"another --opset, or export it with its own framework"
         ) from error
     model = onnx.load_from_string(stream.getvalue())
@@ -237,7 +238,7 @@ def _compare(model: onnx.ModelProto, example: Array, expected: list[Array]) -> f
         raise
     except Exception as error:  # the checker and ONNX Runtime have exceptions of their own
         raise VerificationError(
-            f"the exported model is not valid ONNX: {_first_line(error)}; try another --opset"
+            f"the exported model is not valid ONNX: {first_line(error)}; try another --opset"
         ) from error
     worst = max((_moved(*pair) for pair in zip(expected, actual, strict=True)), default=0.0)
     if worst > TOLERANCE:
@@ -249,11 +250,7 @@ def _compare(model: onnx.ModelProto, example: Array, expected: list[Array]) -> f
 
 
 def _run_onnx(model: onnx.ModelProto, example: Array) -> list[Array]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    session = open_session(model.SerializeToString())
     return cast("list[Array]", session.run(None, {session.get_inputs()[0].name: example}))
 
 
@@ -263,7 +260,3 @@ def _moved(expected: Array, actual: Array) -> float:
     scale = float(np.abs(expected).max(initial=0.0)) or 1.0
     moved = float(np.abs(expected.astype(np.float64) - actual.astype(np.float64)).max(initial=0.0)) / scale
     return moved if np.isfinite(moved) else float("inf")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

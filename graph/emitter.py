@@ -1,25 +1,32 @@
-"""Standard ONNX operators as method calls that know shape and type of what they make; NMS is written in them."""
+"""Standard ONNX operators as method calls that know shape and type of what they make.
+
+The one place where nodes are spelled: the families' vocabulary (`converters/vocabulary/onnx_ops.py`) and the graph passes, NMS
+among them, are written in it. An axis counts from the batch, 0, and a shape entry that is a str is a free axis.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
-from .onnx_graph import GraphEditor, Shape
-from .weights import Array
+from ..errors import ModelError
+from .editor import GraphEditor
+from .shapes import Shape, Window, broadcast
+from .skeleton import constant
+from .weights import Array, Weight
 
-Tensor = Any
-"""A graphsurgeon tensor with known shape (a str is a free axis) and type."""
+Tensor: TypeAlias = gs.Tensor
+"""A graphsurgeon tensor with known shape and type."""
 
-Operand = Any
+Operand: TypeAlias = gs.Tensor | Array
 """A tensor or a numpy array, which becomes a constant."""
 
 _COMPARISONS = ("Less", "Greater", "GreaterOrEqual", "LessOrEqual", "Equal")
-_AXES_BY_INPUT = {"ReduceSum": 13, "ReduceMax": 18, "ReduceMin": 18}
+_AXES_BY_INPUT = {"ReduceSum": 13, "ReduceMax": 18, "ReduceMin": 18, "ReduceMean": 18}
 """From which opset a reduction takes its axes as an input instead of an attribute."""
 
 
@@ -28,16 +35,20 @@ class Emitter:
 
     Args:
         graph: gets the nodes; a Loop's body is a graph of its own.
-        scope: prefix of the nodes' names, such as `/nms`.
+        scope: prefix of the nodes' names, such as `/nms`; a name that begins with a slash is taken as it is.
     """
 
-    def __init__(self, graph: gs.Graph, scope: str) -> None:
+    def __init__(self, graph: gs.Graph, scope: str = "") -> None:
         self.graph = graph
         self.scope = scope
         self._editor = GraphEditor(graph)
 
-    def constant(self, name: str, values: Array) -> Tensor:
-        """A constant of exactly this name."""
+    def unique(self, name: str) -> str:
+        """`name`, or `name_1`, `name_2`, ... if it is taken; taken from now on."""
+        return self._editor.unique(name)
+
+    def constant(self, name: str, values: Weight | Array) -> Tensor:
+        """A constant under this name, or the next that is free."""
         return self._editor.constant(name, values)
 
     def emit(
@@ -48,10 +59,10 @@ class Emitter:
         dtype: npt.DTypeLike,
         name: str | None = None,
         domain: str | None = None,
-        **attrs: Any,
+        **attrs: object,
     ) -> Tensor:
         """Append a node with one output."""
-        return self._nodes(op, inputs, [shape], [dtype], name, domain, attrs)[0]
+        return self._append(op, inputs, [shape], [dtype], name, attrs, domain)[0]
 
     def emit_many(
         self,
@@ -61,33 +72,108 @@ class Emitter:
         dtypes: Sequence[npt.DTypeLike],
         name: str | None = None,
         domain: str | None = None,
-        **attrs: Any,
+        **attrs: object,
     ) -> list[Tensor]:
         """Append a node with an output for each shape."""
-        return self._nodes(op, inputs, shapes, dtypes, name, domain, attrs)
+        return self._append(op, inputs, shapes, dtypes, name, attrs, domain)
 
-    def _nodes(
+    def _append(
         self,
         op: str,
         inputs: Sequence[Operand],
         shapes: Sequence[Shape],
         dtypes: Sequence[npt.DTypeLike],
         name: str | None,
-        domain: str | None,
-        attrs: dict[str, Any],
+        attrs: Mapping[str, object],
+        domain: str | None = None,
     ) -> list[Tensor]:
-        full = f"{self.scope}/{name or op.lower()}"
         lists = [list(shape) for shape in shapes]
+        full = self._full_name(name or op.lower())
         return self._editor.node(op, inputs, full, shapes=lists, dtypes=dtypes, domain=domain, attrs=attrs)
+
+    def _full_name(self, name: str) -> str:
+        return name if name.startswith("/") else f"{self.scope}/{name}"
+
+    def conv(self, x: Tensor, weight: Weight, bias: Weight | None, window: Window, name: str = "conv") -> Tensor:
+        """Convolution of [B, C, H, W] with `weight` [out, C / groups, kh, kw]; weights are named after the node."""
+        out, within, *kernel = weight.shape
+        if x.shape[1] != within * window.groups or out % window.groups:
+            raise ModelError(
+                f"{self._full_name(name)}: {x.shape[1]} input channels do not fit weights {list(weight.shape)} in "
+                f"{window.groups} groups"
+            )
+        return self._convolve("Conv", x, weight, bias, window, [out, *window.shrunk(x.shape[2:], kernel)], name)
+
+    def conv_transpose(self, x: Tensor, weight: Weight, bias: Weight | None, window: Window, name: str) -> Tensor:
+        """Transposed convolution of [B, C, H, W] with `weight` [C, out / groups, kh, kw]."""
+        _, out, *kernel = weight.shape
+        shape = [out * window.groups, *window.grown(x.shape[2:], kernel)]
+        return self._convolve("ConvTranspose", x, weight, bias, window, shape, name)
+
+    def _convolve(
+        self, op: str, x: Tensor, weight: Weight, bias: Weight | None, window: Window, shape: Shape, name: str
+    ) -> Tensor:
+        return self.emit(
+            op, [x, *self._parameters(name, weight, bias)], [x.shape[0], *shape], x.dtype, name,
+            kernel_shape=list(weight.shape[2:]), strides=list(window.stride), pads=list(window.pads),
+            dilations=list(window.dilation), group=window.groups,
+        )  # fmt: skip
+
+    def _parameters(self, name: str, weight: Weight, bias: Weight | None) -> list[Tensor]:
+        full = self._full_name(name)
+        parts = {"weight": weight, "bias": bias}
+        return [constant(f"{full}.{part}", values) for part, values in parts.items() if values is not None]
+
+    def linear(self, x: Tensor, weight: Weight, bias: Weight | None, name: str = "linear") -> Tensor:
+        """[B, in] -> [B, out] with `weight` [out, in]."""
+        inputs = [x, *self._parameters(name, weight, bias)]
+        return self.emit("Gemm", inputs, [x.shape[0], weight.shape[0]], x.dtype, name, transB=1)
+
+    def pool(
+        self, op: str, x: Tensor, kernel: tuple[int, int], window: Window, name: str | None = None, **attrs: object
+    ) -> Tensor:
+        """MaxPool or AveragePool of [B, C, H, W]."""
+        shape = [*x.shape[:2], *window.shrunk(x.shape[2:], kernel)]
+        ends: dict[str, object] = {
+            "kernel_shape": list(kernel),
+            "strides": list(window.stride),
+            "pads": list(window.pads),
+        }
+        return self._append(op, [x], [shape], [x.dtype], name, ends | attrs)[0]
+
+    def resize_nearest(self, x: Tensor, scale: int, name: str | None = None) -> Tensor:
+        """Every pixel of [B, C, H, W] `scale` times in both directions."""
+        shape = [*x.shape[:2], x.shape[2] * scale, x.shape[3] * scale]
+        scales = np.array([1, 1, scale, scale], np.float32)
+        return self.emit(
+            "Resize", [x, gs.Variable.empty(), scales], shape, x.dtype, name,
+            mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+        )  # fmt: skip
+
+    def pad(
+        self, x: Tensor, before: Sequence[int], after: Sequence[int], value: float, name: str | None = None
+    ) -> Tensor:
+        """`value` before and after each axis."""
+        ends = np.array([*before, *after], np.int64)
+        shape = [n if not a + b else n + a + b for n, a, b in zip(x.shape, before, after, strict=True)]
+        return self.emit("Pad", [x, ends, np.array(value, x.dtype)], shape, x.dtype, name)
+
+    def softmax(self, x: Tensor, axis: int, name: str | None = None) -> Tensor:
+        """Softmax along an axis."""
+        return self.emit("Softmax", [x], x.shape, x.dtype, name, axis=axis)
 
     def binary(self, op: str, a: Operand, b: Operand, name: str | None = None) -> Tensor:
         """Arithmetic, comparison or logic of each pair of values, broadcast as numpy does."""
         dtype = np.bool_ if op in _COMPARISONS else (a if isinstance(a, gs.Tensor) else b).dtype
-        return self.emit(op, [a, b], broadcast(a.shape, b.shape), dtype, name)
+        try:
+            shape = broadcast(a.shape, b.shape)
+        except ValueError as error:
+            raise ModelError(f"{self._full_name(name or op.lower())}: {error}") from error
+        return self.emit(op, [a, b], shape, dtype, name)
 
-    def unary(self, op: str, x: Tensor, name: str | None = None) -> Tensor:
+    def unary(self, op: str, x: Tensor, name: str | None = None, **attrs: object) -> Tensor:
         """A function of each value."""
-        return self.emit(op, [x], x.shape, x.dtype, name)
+        return self._append(op, [x], [x.shape], [x.dtype], name, attrs)[0]
 
     def clip(self, x: Tensor, low: float, high: float, name: str | None = None) -> Tensor:
         """Limit to low..high."""
@@ -105,12 +191,15 @@ class Emitter:
         dtype = (a if isinstance(a, gs.Tensor) else b).dtype
         return self.emit("Where", [condition, a, b], shape, dtype, name)
 
-    def reduce(self, op: str, x: Tensor, axis: int, keep: bool = True, name: str | None = None) -> Tensor:
-        """ReduceMax, ReduceMin or ReduceSum over one axis, which stays with length 1 if `keep`."""
-        shape = [*x.shape[:axis], *([1] if keep else []), *x.shape[axis + 1 :]]
+    def reduce(
+        self, op: str, x: Tensor, axes: int | Sequence[int], keep: bool = True, name: str | None = None
+    ) -> Tensor:
+        """ReduceMax, ReduceMin, ReduceMean or ReduceSum over axes, which stay with length 1 if `keep`."""
+        gone = [axes] if isinstance(axes, int) else list(axes)
+        kept = [1 if axis in gone else length for axis, length in enumerate(x.shape) if keep or axis not in gone]
         if self.graph.opset >= _AXES_BY_INPUT[op]:
-            return self.emit(op, [x, np.array([axis], np.int64)], shape, x.dtype, name, keepdims=int(keep))
-        return self.emit(op, [x], shape, x.dtype, name, keepdims=int(keep), axes=[axis])
+            return self.emit(op, [x, np.array(gone, np.int64)], kept, x.dtype, name, keepdims=int(keep))
+        return self.emit(op, [x], kept, x.dtype, name, keepdims=int(keep), axes=gone)
 
     def any(self, x: Tensor, name: str | None = None) -> Tensor:
         """Whether any value of a 0/1 float tensor is 1: a boolean scalar."""
@@ -151,43 +240,60 @@ class Emitter:
         return self.emit("Squeeze", [x, np.array([axis], np.int64)], shape, x.dtype, name)
 
     def reshape(self, x: Tensor, shape: Sequence[int], name: str | None = None) -> Tensor:
-        """New shape after the batch axis, which stays."""
-        target = np.array([0, *shape], np.int64)
-        return self.emit("Reshape", [x, target], [x.shape[0], *shape], x.dtype, name)
+        """New shape after the batch axis, which stays; one entry may be -1 where the others are known."""
+        filled = self._filled(x, shape, name or "reshape") if -1 in shape or _known(x) else list(shape)
+        return self.emit("Reshape", [x, np.array([0, *filled], np.int64)], [x.shape[0], *filled], x.dtype, name)
+
+    def _filled(self, x: Tensor, shape: Sequence[int], name: str) -> list[int]:
+        count = int(np.prod(x.shape[1:]))
+        known = int(np.prod([length for length in shape if length != -1]))
+        filled = [count // known if length == -1 else int(length) for length in shape]
+        if int(np.prod(filled)) != count:
+            raise ModelError(f"{self._full_name(name)}: cannot reshape {tuple(x.shape[1:])} to {tuple(shape)}")
+        return filled
 
     def transpose(self, x: Tensor, order: Sequence[int], name: str | None = None) -> Tensor:
         """Permute the axes."""
         return self.emit("Transpose", [x], [x.shape[axis] for axis in order], x.dtype, name, perm=list(order))
 
+    def split(self, x: Tensor, sizes: Sequence[int], axis: int, name: str | None = None) -> list[Tensor]:
+        """Parts of these lengths along an axis."""
+        if sum(sizes) != x.shape[axis]:
+            raise ModelError(f"{self._full_name(name or 'split')}: cannot cut {x.shape[axis]} into {list(sizes)}")
+        shapes = [[*x.shape[:axis], size, *x.shape[axis + 1 :]] for size in sizes]
+        ends = np.array(sizes, np.int64)
+        return self.emit_many("Split", [x, ends], shapes, [x.dtype] * len(sizes), name, axis=axis)
+
     def columns(self, x: Tensor, axis: int = 2, name: str | None = None) -> list[Tensor]:
         """[B, N, c] -> c tensors [B, N, 1]; with axis 1, [B, c, N] -> c tensors [B, 1, N]."""
-        count = x.shape[axis]
-        shape = [*x.shape[:axis], 1, *x.shape[axis + 1 :]]
-        sizes = np.ones(count, np.int64)
-        return self.emit_many("Split", [x, sizes], [shape] * count, [x.dtype] * count, name, axis=axis)
+        return self.split(x, [1] * x.shape[axis], axis, name)
 
-    def slice(self, x: Tensor, axis: int, start: int, stop: int, name: str | None = None) -> Tensor:
-        """`x[start:stop]` along an axis."""
-        shape = [*x.shape[:axis], stop - start, *x.shape[axis + 1 :]]
-        ends = [np.array([value], np.int64) for value in (start, stop, axis)]
+    def slice(
+        self, x: Tensor, axis: int, start: int, stop: int, name: str | None = None, step: int | None = None
+    ) -> Tensor:
+        """`x[start:stop:step]` along an axis."""
+        length = len(range(*slice(start, stop, step).indices(x.shape[axis])))
+        shape = [*x.shape[:axis], length, *x.shape[axis + 1 :]]
+        ends = [np.array([value], np.int64) for value in (start, stop, axis, step) if value is not None]
         return self.emit("Slice", [x, *ends], shape, x.dtype, name)
 
     def concat(self, xs: Sequence[Tensor], axis: int, name: str | None = None) -> Tensor:
         """Join along an axis."""
-        shape = list(xs[0].shape)
-        shape[axis] = sum(x.shape[axis] for x in xs)
-        return self.emit("Concat", xs, shape, xs[0].dtype, name, axis=axis)
+        shapes = [list(x.shape) for x in xs]
+        if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1:
+            listed = ", ".join(str(tuple(shape[1:])) for shape in shapes)
+            raise ModelError(f"{self._full_name(name or 'concat')}: cannot join shapes {listed} along axis {axis}")
+        joined = [*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :]]
+        return self.emit("Concat", xs, joined, xs[0].dtype, name, axis=axis)
 
     def pad_end(self, x: Tensor, axis: int, count: int, name: str | None = None) -> Tensor:
         """`count` zeros after the end of a float tensor's axis; `x` itself if that is none."""
         if count <= 0:
             return x
-        pads = np.zeros((2, len(x.shape)), np.int64)
-        pads[1, axis] = count
-        shape = [*x.shape[:axis], x.shape[axis] + count, *x.shape[axis + 1 :]]
-        return self.emit("Pad", [x, pads.reshape(-1), np.zeros((), x.dtype)], shape, x.dtype, name)
+        after = [count if number == axis else 0 for number in range(len(x.shape))]
+        return self.pad(x, [0] * len(after), after, 0.0, name)
 
-    def matmul(self, a: Tensor, b: Tensor, name: str | None = None) -> Tensor:
+    def matmul(self, a: Tensor, b: Operand, name: str | None = None) -> Tensor:
         """Product of the last two axes, batch by batch."""
         return self.emit("MatMul", [a, b], [*a.shape[:-1], b.shape[-1]], a.dtype, name)
 
@@ -208,7 +314,7 @@ class Emitter:
                 graph, but no constant of it.
             name: of the node, and prefix of the body's names.
         """
-        scope = f"{self.scope}/{name}"
+        scope = self._full_name(name)
         inner = gs.Graph(opset=self.graph.opset, name=scope, import_domains=self.graph.import_domains)
         entries: list[tuple[str, npt.DTypeLike]] = [("round", np.int64), ("go", np.bool_)]
         heads = [gs.Variable(f"{scope}/{label}", dtype=np.dtype(kind), shape=[]) for label, kind in entries]
@@ -222,13 +328,5 @@ class Emitter:
         return self.emit_many("Loop", inputs, shapes, dtypes, name, body=inner)
 
 
-def broadcast(a: Sequence[int | str], b: Sequence[int | str]) -> list[int | str]:
-    """The shape of two broadcast tensors; a free axis meets itself or 1."""
-    rank = max(len(a), len(b))
-    pairs = zip([1] * (rank - len(a)) + list(a), [1] * (rank - len(b)) + list(b), strict=True)
-    joined = []
-    for left, right in pairs:
-        if left != right and 1 not in (left, right):
-            raise ValueError(f"shapes {list(a)} and {list(b)} do not fit")
-        joined.append(right if left == 1 else left)
-    return joined
+def _known(x: Tensor) -> bool:
+    return all(isinstance(length, (int, np.integer)) for length in x.shape[1:])

@@ -23,7 +23,7 @@ import onnx_graphsurgeon as gs
 from ..contract.meta import ModelMeta
 from ..errors import UnsupportedError
 from ..graph.emitter import Emitter, Tensor
-from ..graph.onnx_graph import BATCH, skeleton
+from ..graph.skeleton import BATCH, skeleton
 from .nms.candidates import Survivors, best_candidates
 from .nms.choose import DENSE_BELOW
 from .nms.overlap import box_features, box_iou

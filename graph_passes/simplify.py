@@ -16,7 +16,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from ..errors import MissingDependencyError, UnsupportedError, VerificationError
-from ..graph.onnx_graph import BATCH, load_all
+from ..graph.skeleton import BATCH, load_all
 from ..graph.weights import Array
 
 TOLERANCE = 1e-4

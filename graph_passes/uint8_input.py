@@ -15,7 +15,7 @@ import onnx_graphsurgeon as gs
 from ..contract.choices import AXIS_ORDERS, FRAME_COLOURS, AxisOrder, Colour
 from ..contract.meta import ModelMeta
 from ..errors import InputError, UnsupportedError
-from ..graph.onnx_graph import GraphEditor
+from ..graph.editor import GraphEditor
 
 
 def to_uint8_input(graph: gs.Graph, meta: ModelMeta, axes: AxisOrder = "hwc", colour: Colour = "bgr") -> ModelMeta:

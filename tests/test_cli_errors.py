@@ -253,7 +253,7 @@ def test_an_interruption_leaves_nothing_half_written(number, tmp_path):
     cfg = write_model(tmp_path, text)
     script = (
         "import sys, time, numpy as np, trtzoo.graph.weights as w\n"
-        "import trtzoo.graph.onnx_graph as g\n"
+        "import trtzoo.graph.writer as g\n"
         "made = g._initializers\n"
         "def slow(*weights):\n    for item in made(*weights):\n        print('writing', flush=True); time.sleep(0.3); yield item\n"
         "g._initializers = slow\n"

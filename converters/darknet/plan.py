@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import ModelError
-from ..vocabulary.ops import Pads, conv_size
+from ...graph.shapes import Pads, conv_size
 from .cfg import Section
 from .layers import (
     AvgPool,

@@ -22,7 +22,8 @@ from ...contract.meta import ModelMeta, Preprocess
 from ...contract.properties import from_properties, literal
 from ...errors import InputError, UnsupportedError
 from ...files import require_file, sha256_of
-from ...graph.onnx_graph import GraphEditor, read_onnx
+from ...graph.editor import GraphEditor
+from ...graph.skeleton import read_onnx
 from ..names import numbered_names, read_names
 from ..options import ReadOptions
 from ..vocabulary.ops import Tensor

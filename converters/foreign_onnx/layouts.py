@@ -15,11 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 import onnx_graphsurgeon as gs
 
 from ...contract.choices import Task
-from ...graph.onnx_graph import GraphEditor
+from ...graph.emitter import Emitter
 from ..vocabulary.onnx_ops import OnnxOps
 from ..vocabulary.ops import Ops, Tensor
 
@@ -73,26 +72,23 @@ class GraphOps(OnnxOps):
 
     def __init__(self, graph: gs.Graph, batch: int | str) -> None:
         Ops.__init__(self)
-        self.opset = graph.opset
         self.batch = batch
         self.input = graph.inputs[0]
         self.graph = graph
-        self._editor = GraphEditor(graph)
+        self._emitter = Emitter(graph)
 
     def finish(self, outputs: Mapping[str, Tensor]) -> gs.Graph:
         self.graph.outputs.clear()
         taken = self.graph.tensors()
         for name, tensor in outputs.items():
             if name in taken and taken[name] is not tensor:
-                taken[name].name = self._editor.unique(f"{name}_inner")
+                taken[name].name = self._emitter.unique(f"{name}_inner")
         return super().finish(outputs)
 
     def as_float32(self, x: Tensor) -> Tensor:
-        """The tensor in single precision."""
-        return x if x.dtype == np.float32 else self._node("Cast", [x], "float32", self.shape(x), {"to": _FLOAT})
-
-
-_FLOAT = int(onnx.TensorProto.FLOAT)
+        """The tensor in single precision, its first axis known to be the batch."""
+        x.shape = [self.batch, *x.shape[1:]]
+        return x if x.dtype == np.float32 else self._emitter.cast(x, np.float32, self.full_name("float32"))
 
 
 def raw_heads(ops: GraphOps, layout: Layout) -> Heads:

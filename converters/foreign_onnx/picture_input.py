@@ -13,7 +13,7 @@ import onnx_graphsurgeon as gs
 from ...contract.outputs import INPUT
 from ...contract.properties import literal
 from ...errors import InputError, UnsupportedError
-from ...graph.onnx_graph import BATCH
+from ...graph.skeleton import BATCH
 from ..image_size import check_size
 from ..vocabulary.onnx_ops import OPSETS
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ...graph.shapes import Pads
 from ..checkpoint.reader import Record
-from ..vocabulary.ops import Pads, Tensor
+from ..vocabulary.ops import Tensor
 from .modules import Block, Walker, batch_norm_of, conv_of, conv_transpose_of, number, optional_weight, pair, weight
 
 

@@ -14,10 +14,11 @@ from typing import Any, cast
 import numpy as np
 
 from ...errors import ModelError, UnsupportedError
+from ...graph.shapes import Pads
 from ...graph.weights import Array, Weight
 from ..checkpoint.reader import Record
 from ..checkpoint.tree import describe
-from ..vocabulary.ops import BatchNorm, Conv, Ops, Pads, Tensor
+from ..vocabulary.ops import BatchNorm, Conv, Ops, Tensor
 
 CONTAINERS = ("Sequential", "ModuleList")
 """Modules that only hold others: a member's name is joined to theirs with a dot, they open no scope of their own."""

@@ -1,18 +1,18 @@
-"""The vocabulary as ONNX: every operation appends one node (rarely two) to an onnx-graphsurgeon graph."""
+"""The vocabulary as ONNX: every operation is handed to the one emitter, under the name that the scopes give it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from ...contract.outputs import TensorSpec
-from ...errors import ModelError, UnsupportedError
-from ...graph.onnx_graph import GraphEditor, Shape, constant
+from ...errors import UnsupportedError
+from ...graph.emitter import Emitter
+from ...graph.shapes import Pads, Window
 from ...graph.weights import Array, Weight
-from .ops import Conv, Operand, Ops, Pads, Tensor, conv_size
+from .ops import Conv, Operand, Ops, Tensor
 
 OPSETS = range(14, 21)
 """The opsets that the emitted nodes are valid in: HardSwish came with 14, TensorRT 8.6 reads up to 17, Gather-heavy runtimes to 20."""
@@ -46,17 +46,15 @@ class OnnxOps(Ops):
         super().__init__()
         if opset not in OPSETS:
             raise UnsupportedError(f"--opset {opset} is not supported; choose {OPSETS.start} to {OPSETS.stop - 1}")
-        self.opset = opset
-        self.batch: int | str = image.shape[0]
         self.input: Tensor = gs.Variable(image.name, dtype=np.dtype(image.dtype), shape=list(image.shape))
         self.graph = gs.Graph(inputs=[self.input], opset=opset, name="trtzoo", producer_name="trtzoo")
-        self._editor = GraphEditor(self.graph)
+        self._emitter = Emitter(self.graph)
 
     def finish(self, outputs: Mapping[str, Tensor]) -> gs.Graph:
         """Make these tensors the graph's outputs, under these names and in this order, and return the graph."""
         for name, tensor in outputs.items():
             if tensor is self.input or tensor in self.graph.outputs:
-                tensor = self._node("Identity", [tensor], name, self.shape(tensor))
+                tensor = self._emitter.unary("Identity", tensor, self.full_name(name))
             tensor.name = name
             self.graph.outputs.append(tensor)
         self.graph.cleanup(remove_unused_graph_inputs=False)
@@ -66,40 +64,16 @@ class OnnxOps(Ops):
         return tuple(x.shape[1:])
 
     def conv2d(self, x: Tensor, conv: Conv, name: str = "conv") -> Tensor:
-        channels, *size = self.shape(x)
-        out, within, *kernel = conv.weight.shape
-        if channels != within * conv.groups or out % conv.groups:
-            raise ModelError(
-                f"{self.full_name(name)}: {channels} input channels do not fit weights {list(conv.weight.shape)} in {conv.groups} groups"
-            )
-        ends = zip(size, kernel, conv.stride, conv.pads[:2], conv.pads[2:], conv.dilation, strict=True)
-        return self._conv("Conv", x, conv, name, (out, *(conv_size(*end) for end in ends)))
+        weight, bias = conv.folded()
+        return self._emitter.conv(x, weight, bias, conv.window, self.full_name(name))
 
     def conv_transpose2d(self, x: Tensor, conv: Conv, name: str = "conv_transpose") -> Tensor:
-        _, *size = self.shape(x)
-        _, out, *kernel = conv.weight.shape
-        ends = zip(size, kernel, conv.stride, conv.pads[:2], conv.pads[2:], conv.dilation, strict=True)
-        grown = (
-            (n - 1) * stride - before - after + dilation * (k - 1) + 1 for n, k, stride, before, after, dilation in ends
-        )
-        return self._conv("ConvTranspose", x, conv, name, (out * conv.groups, *grown))
-
-    def _conv(self, op: str, x: Tensor, conv: Conv, name: str, shape: tuple[int, ...]) -> Tensor:
-        weight, bias = conv.folded(transposed=op == "ConvTranspose")
-        name = self.full_name(name)
-        inputs = [x, constant(f"{name}.weight", weight), *([constant(f"{name}.bias", bias)] if bias else [])]
-        attrs = {
-            "kernel_shape": list(weight.shape[2:]), "strides": list(conv.stride), "pads": list(conv.pads),
-            "dilations": list(conv.dilation), "group": conv.groups,
-        }  # fmt: skip
-        return self._emit(op, inputs, name, shape, attrs)
+        weight, bias = conv.folded(transposed=True)
+        return self._emitter.conv_transpose(x, weight, bias, conv.window, self.full_name(name))
 
     def linear(self, x: Tensor, weight: Weight, bias: Weight | None, name: str = "linear") -> Tensor:
-        name = self.full_name(name)
-        inputs = [x, constant(f"{name}.weight", weight.as_float32())]
-        if bias:
-            inputs.append(constant(f"{name}.bias", bias.as_float32()))
-        return self._emit("Gemm", inputs, name, (weight.shape[0],), {"transB": 1})
+        offset = bias.as_float32() if bias else None
+        return self._emitter.linear(x, weight.as_float32(), offset, self.full_name(name))
 
     def max_pool(
         self,
@@ -109,7 +83,7 @@ class OnnxOps(Ops):
         pads: Pads = (0, 0, 0, 0),
         name: str = "max_pool",
     ) -> Tensor:
-        return self._pool("MaxPool", x, kernel, stride, pads, name, {})
+        return self._emitter.pool("MaxPool", x, kernel, Window(stride, pads), self.full_name(name))
 
     def avg_pool(
         self,
@@ -120,136 +94,53 @@ class OnnxOps(Ops):
         count_pads: bool = False,
         name: str = "avg_pool",
     ) -> Tensor:
-        return self._pool("AveragePool", x, kernel, stride, pads, name, {"count_include_pad": int(count_pads)})
-
-    def _pool(
-        self,
-        op: str,
-        x: Tensor,
-        kernel: tuple[int, int],
-        stride: tuple[int, int],
-        pads: Pads,
-        name: str,
-        attrs: dict[str, Any],
-    ) -> Tensor:
-        channels, *size = self.shape(x)
-        ends = zip(size, kernel, stride, pads[:2], pads[2:], strict=True)
-        attrs = {"kernel_shape": list(kernel), "strides": list(stride), "pads": list(pads)} | attrs
-        return self._node(op, [x], name, (channels, *(conv_size(*end) for end in ends)), attrs)
+        window, full = Window(stride, pads), self.full_name(name)
+        return self._emitter.pool("AveragePool", x, kernel, window, full, count_include_pad=int(count_pads))
 
     def global_avg_pool(self, x: Tensor, name: str = "global_avg_pool") -> Tensor:
-        return self._node("GlobalAveragePool", [x], name, (self.shape(x)[0], 1, 1))
+        shape = [*x.shape[:2], 1, 1]
+        return self._emitter.emit("GlobalAveragePool", [x], shape, x.dtype, self.full_name(name))
 
     def resize_nearest(self, x: Tensor, scale: int, name: str = "resize") -> Tensor:
-        channels, height, width = self.shape(x)
-        scales = np.array([1, 1, scale, scale], np.float32)
-        attrs = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        return self._node(
-            "Resize", [x, gs.Variable.empty(), scales], name, (channels, height * scale, width * scale), attrs
-        )
+        return self._emitter.resize_nearest(x, scale, self.full_name(name))
 
     def pad(self, x: Tensor, pads: Pads, value: float = 0.0, name: str = "pad") -> Tensor:
-        channels, height, width = self.shape(x)
-        top, left, bottom, right = pads
-        ends = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
-        shape = (channels, height + top + bottom, width + left + right)
-        return self._node("Pad", [x, ends, np.array(value or _NEARLY_ZERO, np.float32)], name, shape)
+        before, after = (0, 0, *pads[:2]), (0, 0, *pads[2:])
+        return self._emitter.pad(x, before, after, value or _NEARLY_ZERO, self.full_name(name))
 
     def concat(self, xs: Sequence[Tensor], axis: int = 1, name: str = "concat") -> Tensor:
-        if len(xs) == 1:
-            return xs[0]
-        shapes = [self.shape(x) for x in xs]
-        rest = {shape[: axis - 1] + shape[axis:] for shape in shapes}
-        if len(rest) > 1:
-            raise ModelError(
-                f"{self.full_name(name)}: cannot join shapes {', '.join(map(str, shapes))} along axis {axis}"
-            )
-        joined = list(shapes[0])
-        joined[axis - 1] = sum(shape[axis - 1] for shape in shapes)
-        return self._node("Concat", xs, name, joined, {"axis": axis})
+        return xs[0] if len(xs) == 1 else self._emitter.concat(xs, axis, self.full_name(name))
 
     def split(self, x: Tensor, sizes: Sequence[int], axis: int = 1, name: str = "split") -> list[Tensor]:
-        if len(sizes) == 1:
-            return [x]
-        shape = self.shape(x)
-        shapes = [(*shape[: axis - 1], size, *shape[axis:]) for size in sizes]
-        if sum(sizes) != shape[axis - 1]:
-            raise ModelError(f"{self.full_name(name)}: cannot cut {shape[axis - 1]} into {list(sizes)}")
-        outputs: list[Tensor] = self._editor.node(
-            "Split", [x, np.array(sizes, np.int64)], self.full_name(name),
-            shapes=[self._with_batch(part) for part in shapes], dtypes=[x.dtype] * len(sizes), attrs={"axis": axis},
-        )  # fmt: skip
-        return outputs
+        return [x] if len(sizes) == 1 else self._emitter.split(x, sizes, axis, self.full_name(name))
 
     def slice(self, x: Tensor, axis: int, start: int, stop: int, step: int = 1, name: str = "slice") -> Tensor:
-        shape = list(self.shape(x))
-        shape[axis - 1] = len(range(*slice(start, stop, step).indices(shape[axis - 1])))
-        ends = [np.array([value], np.int64) for value in (start, stop, axis, step)]
-        return self._node("Slice", [x, *ends], name, shape)
+        return self._emitter.slice(x, axis, start, stop, self.full_name(name), step)
 
     def reshape(self, x: Tensor, shape: Sequence[int], name: str = "reshape") -> Tensor:
-        count = int(np.prod(self.shape(x)))
-        known = int(np.prod([length for length in shape if length != -1]))
-        filled = [count // known if length == -1 else length for length in shape]
-        if int(np.prod(filled)) != count:
-            raise ModelError(f"{self.full_name(name)}: cannot reshape {self.shape(x)} to {tuple(shape)}")
-        return self._node("Reshape", [x, np.array([0, *filled], np.int64)], name, filled)
+        return self._emitter.reshape(x, shape, self.full_name(name))
 
     def transpose(self, x: Tensor, order: Sequence[int], name: str = "transpose") -> Tensor:
-        shape = self.shape(x)
-        return self._node("Transpose", [x], name, [shape[axis - 1] for axis in order[1:]], {"perm": list(order)})
+        return self._emitter.transpose(x, order, self.full_name(name))
 
     def matmul(self, a: Tensor, b: Operand, name: str = "matmul") -> Tensor:
-        columns = b.shape[-1]
-        return self._node("MatMul", [a, _operand(b)], name, (*self.shape(a)[:-1], columns))
+        return self._emitter.matmul(a, _operand(b), self.full_name(name))
 
     def softmax(self, x: Tensor, axis: int, name: str = "softmax") -> Tensor:
-        return self._node("Softmax", [x], name, self.shape(x), {"axis": axis})
+        return self._emitter.softmax(x, axis, self.full_name(name))
 
     def reduce(self, kind: str, x: Tensor, axes: Sequence[int], name: str | None = None) -> Tensor:
-        shape = [1 if axis + 1 in axes else length for axis, length in enumerate(self.shape(x))]
-        by_input = self.opset >= 18 or kind == "sum"
-        inputs = [x, np.array(axes, np.int64)] if by_input else [x]
-        attrs = {"keepdims": 1} if by_input else {"keepdims": 1, "axes": list(axes)}
-        return self._node(_REDUCE[kind], inputs, name or kind, shape, attrs)
+        return self._emitter.reduce(_REDUCE[kind], x, axes, name=self.full_name(name or kind))
 
     def unary(self, kind: str, x: Tensor, name: str | None = None, **attributes: float) -> Tensor:
+        full = self.full_name(name or kind)
         if kind == "clip":
-            limits = [np.array(attributes[side], np.float32) for side in ("low", "high")]
-            return self._node("Clip", [x, *limits], name or kind, self.shape(x))
-        attrs = dict(attributes) | _FIXED_ATTRIBUTES.get(kind, {})
-        return self._node(_UNARY[kind], [x], name or kind, self.shape(x), attrs)
+            return self._emitter.clip(x, attributes["low"], attributes["high"], full)
+        return self._emitter.unary(_UNARY[kind], x, full, **attributes, **_FIXED_ATTRIBUTES.get(kind, {}))
 
     def binary(self, kind: str, a: Operand, b: Operand, name: str | None = None) -> Tensor:
-        operands = [_operand(a), _operand(b)]
-        shapes = [tuple(item.shape[1:]) if isinstance(item, gs.Tensor) else _constant_shape(item) for item in operands]
-        try:
-            shape = np.broadcast_shapes(*shapes)
-        except ValueError as error:
-            raise ModelError(
-                f"{self.full_name(name or kind)}: shapes {shapes[0]} and {shapes[1]} do not fit"
-            ) from error
-        return self._node(_BINARY[kind], operands, name or kind, shape)
-
-    def _with_batch(self, shape: Sequence[int]) -> Shape:
-        return [self.batch, *(int(length) for length in shape)]
-
-    def _node(
-        self, op: str, inputs: Sequence[Any], name: str, shape: Sequence[int], attrs: dict[str, Any] | None = None
-    ) -> Tensor:
-        return self._emit(op, inputs, self.full_name(name), shape, attrs)
-
-    def _emit(
-        self, op: str, inputs: Sequence[Any], name: str, shape: Sequence[int], attrs: dict[str, Any] | None = None
-    ) -> Tensor:
-        shapes, dtypes = [self._with_batch(shape)], [np.float32]
-        return self._editor.node(op, inputs, name, shapes=shapes, dtypes=dtypes, attrs=attrs)[0]
+        return self._emitter.binary(_BINARY[kind], _operand(a), _operand(b), self.full_name(name or kind))
 
 
 def _operand(value: Operand) -> gs.Tensor | Array:
     return value if isinstance(value, gs.Tensor) else np.asarray(value, np.float32)
-
-
-def _constant_shape(array: Array) -> tuple[int, ...]:
-    """Shape of a constant without its leading batch axis of length 1, if it has one."""
-    return array.shape[1:]

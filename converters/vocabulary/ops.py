@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError
+from ...graph.shapes import Pads, Window
 from ...graph.weights import Array, Weight
 
 Tensor = Any
@@ -26,9 +27,6 @@ Operand = Any
 
 BLOCK = 1 << 20
 """Bytes of a large weight that are computed at once: fits into a core's cache, and malloc reuses it."""
-
-Pads = tuple[int, int, int, int]
-"""Padding in pixels: top, left, bottom, right."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +69,11 @@ class Conv:
     pads: Pads = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+
+    @property
+    def window(self) -> Window:
+        """How it moves."""
+        return Window(self.stride, self.pads, self.dilation, self.groups)
 
     def folded(self, transposed: bool = False) -> tuple[Weight, Weight | None]:
         """Weight and bias with the batch normalisation multiplied in (computed in float64 a channel, stored as float32)."""
@@ -279,17 +282,3 @@ UNARY = (
     "clip",
 )
 """The functions of one value that every interpreter knows."""
-
-
-def conv_size(length: int, kernel: int, stride: int, before: int, after: int, dilation: int = 1) -> int:
-    """Output length of a convolution or pooling along one axis: floor((in + pads - dilated kernel) / stride) + 1.
-
-    Raises:
-        ModelError: nothing would be left.
-    """
-    size = (length + before + after - dilation * (kernel - 1) - 1) // stride + 1
-    if size < 1:
-        raise ModelError(
-            f"a window of {kernel} (dilation {dilation}) does not fit into {length} pixels; choose a larger --img-size"
-        )
-    return size

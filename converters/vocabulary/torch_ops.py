@@ -10,8 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from ...graph.shapes import Pads
 from ...graph.weights import Array, Weight
-from .ops import Conv, Operand, Ops, Pads, Tensor
+from .ops import Conv, Operand, Ops, Tensor
 
 _UNARY: dict[str, Callable[..., Any]] = {
     "relu": F.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": lambda x: F.softplus(x, threshold=30),

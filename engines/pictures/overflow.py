@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ...graph.onnx_graph import GraphEditor, write_onnx
+from ...graph.editor import GraphEditor
 from ...graph.weights import Array
+from ...graph.writer import write_onnx
 from ...graph_passes.precision.body import find_body
 from ...graph_passes.precision.half import LIMIT
 from ...graph_passes.precision.tensor_types import infer_types

@@ -75,7 +75,7 @@ def open_onnx(path: Path, device: str = "cpu", where: str = "", optimize: bool =
 def _lowered(path: Path, where: str) -> tuple[bytes, list[str]] | None:
     """The serialised model without its plugins, and what became of them; None where it has none that can be replaced."""
     from ...contract.properties import from_properties
-    from ...graph.onnx_graph import load_all, read_onnx
+    from ...graph.skeleton import load_all, read_onnx
     from ...graph_passes.lower import lower, needs_lowering
 
     graph, properties = read_onnx(path)
@@ -128,7 +128,7 @@ def _open_torch(path: Path, kind: str, device: str, read: ReadOptions) -> Runtim
 def _converted(path: Path, read: ReadOptions) -> bytes:
     from ...contract.properties import to_properties
     from ...converters.network import to_graph
-    from ...graph.onnx_graph import load_all
+    from ...graph.skeleton import load_all
 
     graph, meta = to_graph(read_network(path, read), batch=None, opset=17)
     serialised: bytes = load_all(graph, to_properties(meta)).SerializeToString()

@@ -17,7 +17,8 @@ import onnx_graphsurgeon as gs
 
 from ...contract.meta import ModelMeta
 from ...errors import UnsupportedError
-from ...graph.onnx_graph import GraphEditor, constant, weight_of
+from ...graph.editor import GraphEditor
+from ...graph.skeleton import constant, weight_of
 from .body import find_body
 from .tensor_types import formal_type, infer_types, node_schema
 

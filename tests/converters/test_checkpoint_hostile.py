@@ -438,7 +438,7 @@ ENDLESS = {
 READER = """
 import resource, sys, time
 from pathlib import Path
-from trtzoo.converters.checkpoint import read_checkpoint
+from trtzoo.converters.checkpoint.reader import read_checkpoint
 from trtzoo.errors import TrtZooError
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 for path in map(Path, sys.argv[1:]):

@@ -14,7 +14,7 @@ from trtzoo import ReadOptions
 from trtzoo.converters import read_network
 from trtzoo.converters.network import to_graph
 from trtzoo.errors import TrtZooError
-from trtzoo.graph.onnx_graph import skeleton
+from trtzoo.graph.skeleton import skeleton
 
 ARCHIVE = WEIGHTS / "darknet-all-yolo-cfgs.zip"
 REFUSED = {

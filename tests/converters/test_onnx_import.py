@@ -15,7 +15,8 @@ from trtzoo.contract.properties import to_properties
 from trtzoo.converters.foreign_onnx.importer import read
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import InputError, ModelError, UnsupportedError
-from trtzoo.graph.onnx_graph import load_all, write_onnx
+from trtzoo.graph.skeleton import load_all
+from trtzoo.graph.writer import write_onnx
 
 SIZE = (64, 96)
 CELLS = 8 * 12 + 4 * 6 + 2 * 3

@@ -9,7 +9,7 @@ from running import run_onnx
 from trtzoo.contract.properties import to_properties
 from trtzoo.converters.foreign_onnx.importer import read
 from trtzoo.converters.options import ReadOptions
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 
 original = pytest.importorskip("ultralytics_models", reason="needs the original framework: pip install ultralytics")
 

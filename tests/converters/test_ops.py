@@ -11,7 +11,7 @@ from trtzoo.converters.vocabulary.onnx_ops import OPSETS, OnnxOps
 from trtzoo.converters.vocabulary.ops import UNARY, BatchNorm, Conv
 from trtzoo.converters.vocabulary.torch_ops import TorchOps
 from trtzoo.errors import ModelError, UnsupportedError
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 from trtzoo.graph.weights import Weight
 
 RNG = np.random.default_rng(7)

@@ -16,7 +16,7 @@ from trtzoo.converters.checkpoint.reader import load_model_record
 from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import ModelError
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 
 CASES = [*golden_cases("y5_"), *golden_cases("tipose_")]
 DETECTORS = [case for case in CASES if not case.name.endswith("_cls")]

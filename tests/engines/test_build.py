@@ -34,7 +34,7 @@ from trtzoo.engines.plans.manifest import manifest_path, read_manifest
 from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.errors import InputError, UnsupportedError, VerificationError
 from trtzoo.files import sha256_of
-from trtzoo.graph.onnx_graph import write_onnx
+from trtzoo.graph.writer import write_onnx
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.precision.half import to_half
 from trtzoo.graph_passes.thresholds import runtime_thresholds

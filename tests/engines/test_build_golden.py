@@ -25,7 +25,7 @@ from trtzoo.converters.options import ReadOptions
 from trtzoo.engines.build.builder import BuildSettings, build
 from trtzoo.engines.plans.manifest import Manifest
 from trtzoo.engines.plans.tensors import EngineTensor
-from trtzoo.graph.onnx_graph import write_onnx
+from trtzoo.graph.writer import write_onnx
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.precision.half import to_half
 

@@ -8,7 +8,7 @@ from small_graphs import Array, foreign_graph, run
 from tiny_models import SIZE, tiny_detector
 
 from trtzoo.engines.pictures.overflow import find_overflow
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 from trtzoo.graph_passes.precision.half import to_half
 
 PICTURES = np.random.default_rng(4).random((3, 1, 3, *SIZE)).astype(np.float32)

@@ -16,7 +16,7 @@ from trtzoo.converters.network import to_graph
 from trtzoo.engines.pictures.predictor import default_settings
 from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
 from trtzoo.errors import InputError
-from trtzoo.graph.onnx_graph import load_all, read_onnx
+from trtzoo.graph.skeleton import load_all, read_onnx
 from trtzoo.graph_passes.thresholds import runtime_thresholds
 from trtzoo.graph_passes.uint8_input import to_uint8_input
 from trtzoo.pipeline import write_model

@@ -33,7 +33,7 @@ def test_plugins_are_lowered_in_memory_and_that_is_said(route, tmp_path, capsys)
 
 def test_a_graph_of_standard_operators_is_not_read_twice(tmp_path, monkeypatch, capsys):
     path = write(tmp_path, colour_network(), None, "plain")
-    monkeypatch.setattr("trtzoo.graph.onnx_graph.read_onnx", None)
+    monkeypatch.setattr("trtzoo.graph.skeleton.read_onnx", None)
     assert open_onnx(path)[1] == []
     assert capsys.readouterr().err == ""
 

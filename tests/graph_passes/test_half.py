@@ -14,7 +14,7 @@ from tiny_models import SIZE, tiny_detector
 from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.target import parse_target
 from trtzoo.errors import UnsupportedError
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.precision.half import to_half
 from trtzoo.graph_passes.thresholds import runtime_thresholds

@@ -23,7 +23,7 @@ from trtzoo.converters.network import Network, to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.engines.pictures.detections import Detections
 from trtzoo.engines.pictures.predictor import Predictor
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 from trtzoo.graph_passes.precision.half import to_half
 
 pytestmark = needs_weights

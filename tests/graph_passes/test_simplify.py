@@ -14,7 +14,7 @@ from trtzoo.converters import read_network
 from trtzoo.converters.network import to_graph
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import MissingDependencyError, UnsupportedError, VerificationError
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 from trtzoo.graph_passes import simplify as simplify_pass
 from trtzoo.graph_passes.simplify import simplify
 

@@ -8,7 +8,7 @@ import pytest
 from small_graphs import foreign_graph
 from tiny_models import tiny_detector
 
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 from trtzoo.graph_passes.precision.tensor_types import infer_types
 
 LINES = [

@@ -14,7 +14,7 @@ import onnxruntime as ort
 from trtzoo.contract.meta import ModelMeta
 from trtzoo.contract.outputs import raw_outputs
 from trtzoo.contract.properties import to_properties
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 
 Array = npt.NDArray[Any]
 

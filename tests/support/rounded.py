@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from trtzoo.graph.onnx_graph import GraphEditor, weight_of
+from trtzoo.graph.editor import GraphEditor
+from trtzoo.graph.skeleton import weight_of
 from trtzoo.graph_passes.precision.tensor_types import infer_types
 
 

@@ -9,7 +9,7 @@ import onnxruntime
 
 from trtzoo import ConvertSettings, EndToEnd, ReadOptions, convert
 from trtzoo.converters.network import Network, to_graph, torch_runner
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 
 Outputs = dict[str, np.ndarray]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx_graphsurgeon as gs
 import onnxruntime as ort
 
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.editor import GraphEditor
+from trtzoo.graph.skeleton import load_all
+from trtzoo.graph.weights import Weight
 
 Array = npt.NDArray[Any]
 Line = tuple[Any, ...]
@@ -46,6 +49,17 @@ def foreign_graph(
     del model.graph.output[:]
     model.graph.output.extend(inferred.graph.output)
     return gs.import_onnx(model)
+
+
+def scaled_graph(weight: Weight | Array) -> gs.Graph:
+    """images [B, 4] * weight [4]."""
+    x = gs.Variable("images", dtype=np.float32, shape=["batch", 4])
+    graph = gs.Graph(inputs=[x], opset=17)
+    editor = GraphEditor(graph)
+    factor = editor.constant("factor", weight)
+    out = editor.node("Mul", [x, factor], "/mul", shapes=[["batch", 4]], dtypes=[np.float32])
+    graph.outputs = out
+    return graph
 
 
 def run(graph: gs.Graph, feed: Mapping[str, Array]) -> dict[str, Array]:

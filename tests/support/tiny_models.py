@@ -13,8 +13,8 @@ from trtzoo.contract.outputs import input_spec
 from trtzoo.contract.properties import to_properties
 from trtzoo.converters.vocabulary.onnx_ops import OnnxOps
 from trtzoo.converters.vocabulary.ops import Conv
-from trtzoo.graph.onnx_graph import write_onnx
 from trtzoo.graph.weights import Weight
+from trtzoo.graph.writer import write_onnx
 
 CLASSES = ("cat", "dog", "bird")
 SIZE = (32, 48)

@@ -13,7 +13,7 @@ from trtzoo.contract.outputs import TensorSpec
 from trtzoo.converters.checkpoint.reader import Record, read_checkpoint
 from trtzoo.converters.torch_modules.modules import Walker
 from trtzoo.converters.vocabulary.onnx_ops import OnnxOps
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 
 torch = pytest.importorskip("torch", reason="torch is the reference of its own layers")
 

@@ -12,7 +12,7 @@ from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.outputs import end2end_outputs
 from trtzoo.contract.properties import to_properties
 from trtzoo.contract.target import parse_target
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 from trtzoo.graph_passes.nms import add_nms
 
 

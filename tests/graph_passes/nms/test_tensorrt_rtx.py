@@ -9,7 +9,7 @@ from raw_heads import model_meta, raw_graph
 
 from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.target import parse_target
-from trtzoo.graph.onnx_graph import load_all
+from trtzoo.graph.skeleton import load_all
 from trtzoo.graph_passes.nms import add_nms
 
 try:
