@@ -43,6 +43,10 @@ LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 OutputLayout = Literal["raw", "separate", "flat", "deepstream", "ultralytics"]
 """A layout, or the raw heads as the contract has them."""
 
+TargetKind = Literal["tensorrt-rtx", "tensorrt", "onnxruntime", "deepstream"]
+TARGET_KINDS: tuple[TargetKind, ...] = get_args(TargetKind)
+"""What a graph is made for."""
+
 EngineTarget = Literal["tensorrt", "tensorrt-rtx"]
 ENGINE_TARGETS: tuple[EngineTarget, ...] = get_args(EngineTarget)
 """Libraries that build engines."""

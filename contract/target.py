@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import InputError, UnsupportedError
+from .choices import TARGET_KINDS, EngineTarget, TargetKind
 
 DEEPSTREAM_TENSORRT = {
     (6, 2): (8, 5), (6, 3): (8, 5), (6, 4): (8, 6), (7, 0): (8, 6), (7, 1): (10, 3),
@@ -14,8 +15,8 @@ DEEPSTREAM_TENSORRT = {
 """TensorRT of each DeepStream release on x86 (release notes and README); on Jetson a minor version may differ."""
 
 DEFAULT_TENSORRT = (10, 0)
-KINDS = ("tensorrt", "tensorrt-rtx", "onnxruntime", "deepstream")
-_PATTERN = re.compile(r"(tensorrt-rtx|tensorrt|onnxruntime|deepstream)(?::(\d+)(?:\.(\d+))?(?:\.\d+)*)?")
+_KINDS: dict[str, TargetKind] = {kind: kind for kind in TARGET_KINDS}
+_PATTERN = re.compile(rf"({'|'.join(TARGET_KINDS)})(?::(\d+)(?:\.(\d+))?(?:\.\d+)*)?")
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Target:
     """Where a graph will run.
 
     Attributes:
-        kind: one of `KINDS`.
+        kind: what it is.
         version: major, minor as the user gave them, None when left out.
+        any_minor: the user gave a major version only, so `version` is its first release.
     """
 
-    kind: str
+    kind: TargetKind
     version: tuple[int, int] | None = None
+    any_minor: bool = False
 
     @property
     def tensorrt(self) -> tuple[int, int] | None:
@@ -39,9 +42,25 @@ class Target:
             return DEEPSTREAM_TENSORRT[self.version] if self.version else max(DEEPSTREAM_TENSORRT.values())
         return None
 
+    @property
+    def library(self) -> EngineTarget | None:
+        """The library that builds and runs engines for it, None where there are no engines."""
+        if self.kind == "onnxruntime":
+            return None
+        return "tensorrt-rtx" if self.kind == "tensorrt-rtx" else "tensorrt"
+
+    def fits(self, release: tuple[int, int]) -> bool:
+        """Whether engines of this release of `library` (major, minor) are what the target takes."""
+        if self.version is None:
+            return True
+        wanted = self.version if self.kind == "tensorrt-rtx" else self.tensorrt
+        return release[0] == self.version[0] if self.any_minor else release == wanted
+
     def __str__(self) -> str:
         """The target as the user would write it."""
-        return self.kind + (":{}.{}".format(*self.version) if self.version else "")
+        if self.version is None:
+            return self.kind
+        return f"{self.kind}:{self.version[0]}" + ("" if self.any_minor else f".{self.version[1]}")
 
 
 def parse_target(text: str) -> Target:
@@ -59,15 +78,16 @@ def parse_target(text: str) -> Target:
             f"--target {text!r} is not known; write tensorrt:10.3, tensorrt:11, tensorrt-rtx, onnxruntime or "
             "deepstream:7.1"
         )
-    kind, major, minor = match.groups()
+    name, major, minor = match.groups()
+    kind = _KINDS[name]
     version = (int(major), int(minor or 0)) if major else None
     if version and kind == "tensorrt" and version < (8, 0):
         raise UnsupportedError(
             f"--target {text}: TensorRT older than 8.0 is not supported; choose tensorrt:8.5 or later"
         )
     if version and kind == "deepstream":
-        version = _known_deepstream(version, text)
-    return Target(kind, version)
+        return Target(kind, _known_deepstream(version, text))
+    return Target(kind, version, any_minor=bool(major) and minor is None)
 
 
 def _known_deepstream(version: tuple[int, int], text: str) -> tuple[int, int]:

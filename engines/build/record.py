@@ -60,7 +60,7 @@ def make_manifest(source: Source, settings: BuildSettings, facts: Mapping[str, A
     report = facts["report"]
     kept = ("version", "gpu", "plan_bytes", "plan_sha256", "memory", "seconds", "peak_mib")
     return Manifest(
-        target=settings.target,
+        target=settings.library,
         onnx=source.name,
         onnx_sha256=source.sha256,
         settings=settings,

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ...contract.target import parse_target
 from ...errors import InputError, TrtZooError, UnsupportedError
 from ..library import compat
 from ..library.compat import Api
@@ -74,7 +75,8 @@ def build_plan(request: BuildRequest, channel: socket.socket, cancelled: threadi
         TrtZooError: it cannot be built, or `cancelled` was set meanwhile.
     """
     settings = request.settings
-    api = compat.load(settings.target)
+    api = compat.load(settings.library)
+    compat.check_release(api, parse_target(settings.target), settings.version_compatible)
     gpu = _choose_gpu(api, settings.device)
     log = make_log(api.trt, _tracer(request, channel), settings.verbose)
     builder = compat.make_builder(api, log)

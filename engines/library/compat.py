@@ -29,6 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...contract.target import Target
 from ...errors import InputError, MissingDependencyError, UnsupportedError
 
 MODULES = {"tensorrt": ("tensorrt", "tensorrt_bindings"), "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings")}
@@ -88,6 +89,24 @@ def load(target: str) -> Api:
             f"with `trtzoo build --print-trtexec --target tensorrt:{api.release[0]}.{api.release[1]}`"
         )
     return api
+
+
+def check_release(api: Api, target: Target, version_compatible: bool) -> None:
+    """Refuse to build with a library whose engines the target does not take.
+
+    Raises:
+        UnsupportedError: another release than the target names.
+    """
+    wanted = (target.version if api.rtx else target.tensorrt) or api.release
+    later = version_compatible and api.release[0] == wanted[0] and api.release < wanted
+    if target.fits(api.release) or later:
+        return
+    release = ".".join(map(str, wanted))
+    raise UnsupportedError(
+        f"--target {target} wants an engine of {NAMES[api.target]} {release}, but {api.version} is installed, and engines "
+        f"run only on the release that built them; install {release}, or build for what is installed with "
+        f"--target {api.target}"
+    )
 
 
 def _import(target: str) -> Any:

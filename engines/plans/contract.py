@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from ...contract.compare import differences
 from ...contract.outputs import TensorSpec, expected_inputs, expected_outputs
 from ...errors import VerificationError
 from .manifest import Manifest
-from .tensors import EngineTensor
 
 
 def check_contract(manifest: Manifest, engine: Path) -> None:
@@ -22,22 +21,8 @@ def check_contract(manifest: Manifest, engine: Path) -> None:
         return
     wanted = {"input": expected_inputs(meta), "output": expected_outputs(meta)}
     for mode, specs in wanted.items():
-        problem = _difference(specs, manifest.tensors_of(mode))
-        if problem:
+        tensors = [TensorSpec(tensor.name, tensor.dtype, tensor.shape) for tensor in manifest.tensors_of(mode)]
+        for problem in differences(specs, tensors, f"{mode}s"):
             raise VerificationError(
                 f"{engine} was not kept, it breaks its model's contract: {problem}; please report this fault of trtzoo"
             )
-
-
-def _difference(specs: Sequence[TensorSpec], tensors: Sequence[EngineTensor]) -> str | None:
-    """The first tensor that is not as specified."""
-    names, wanted = [tensor.name for tensor in tensors], [spec.name for spec in specs]
-    if names != wanted:
-        return f"it has {names} instead of {wanted}"
-    for spec, tensor in zip(specs, tensors, strict=True):
-        fits = len(spec.shape) == len(tensor.shape) and all(
-            isinstance(want, str) or want == have for want, have in zip(spec.shape, tensor.shape, strict=True)
-        )
-        if not fits or spec.dtype != tensor.dtype:
-            return f"{spec.name} is {tensor.dtype}{list(tensor.shape)} instead of {spec.dtype}{list(spec.shape)}"
-    return None

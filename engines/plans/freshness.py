@@ -23,7 +23,7 @@ def up_to_date(onnx: Path, engine: Path, settings: BuildSettings) -> Manifest | 
     if manifest is None or not engine.is_file() or engine.stat().st_size != manifest.plan_bytes:
         return None
     same = _comparable(manifest.settings) == _comparable(settings)
-    same &= manifest.version == installed_version(settings.target) and manifest.gpu == _gpu(settings)
+    same &= manifest.version == installed_version(settings.library) and manifest.gpu == _gpu(settings)
     return manifest if same and manifest.onnx_sha256 == sha256_of(onnx) else None
 
 

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ...contract.choices import ENGINE_TARGETS, EngineTarget
+from ...contract.target import parse_target
 from ...errors import InputError, UnsupportedError
 
-TARGETS = ("tensorrt", "tensorrt-rtx")
 OPT_LEVELS = range(6)
 
 Shape = tuple[int, ...]
@@ -23,7 +24,8 @@ class BuildSettings:
     """How an engine is built. Precision is no setting: it is in the graph.
 
     Attributes:
-        target: "tensorrt" (10.x, 11.x) or "tensorrt-rtx".
+        target: what the engine is for, as `parse_target` reads it: "tensorrt:10.3", "tensorrt-rtx", "deepstream:7.1", ...
+            A version must be that of the installed library; without one, the engine is for whatever is installed.
         min_batch: least batch of a graph whose batch is free.
         opt_batch: the batch it is tuned for.
         max_batch: greatest batch.
@@ -57,8 +59,8 @@ class BuildSettings:
     verbose: bool = False
 
     def __post_init__(self) -> None:
-        if self.target not in TARGETS:
-            raise InputError(f"an engine cannot be built for {self.target!r}; choose {' or '.join(TARGETS)}")
+        if parse_target(self.target).library is None:
+            raise InputError(f"--target {self.target}: it takes no engines; choose {' or '.join(ENGINE_TARGETS)}")
         if not 1 <= self.min_batch <= self.opt_batch <= self.max_batch:
             raise InputError(
                 f"--min-batch {self.min_batch} --opt-batch {self.opt_batch} --max-batch {self.max_batch} are out of "
@@ -71,6 +73,11 @@ class BuildSettings:
         if self.device < 0:
             raise InputError(f"--device {self.device} is no GPU; count from 0")
         _check_target(self)
+
+    @property
+    def library(self) -> EngineTarget:
+        """What builds and runs the engine."""
+        return parse_target(self.target).library or "tensorrt"
 
     def document(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -90,12 +97,12 @@ class BuildSettings:
 
 def _check_target(settings: BuildSettings) -> None:
     """Refuse what the target does not have."""
-    if settings.target == "tensorrt" and settings.compute_capabilities:
+    if settings.library == "tensorrt" and settings.compute_capabilities:
         raise UnsupportedError(
             "--compute-capability is a setting of TensorRT-RTX; TensorRT builds for the GPU it runs on "
             "(--hardware-compatible makes the engine run on other GPUs too)"
         )
-    if settings.target == "tensorrt-rtx" and settings.version_compatible:
+    if settings.library == "tensorrt-rtx" and settings.version_compatible:
         raise UnsupportedError(
             "--version-compatible: a TensorRT-RTX engine belongs to the version that built it; "
             "build it again for another version"

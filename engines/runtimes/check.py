@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from ...contract.compare import differences
 from ...contract.meta import ModelMeta
 from ...contract.outputs import TensorSpec, expected_outputs, input_spec
 from ...errors import TrtZooError, VerificationError
@@ -50,7 +51,9 @@ def check_onnx(path: Path, meta: ModelMeta, where: str) -> None:
                 f"{where} was not kept: run on noise, its {name} are not all finite, so the weights are damaged or untrained; "
                 f"--no-verify keeps it"
             )
-    for problem in _differences(expected_outputs(meta), outputs, meta.batch or FREE_BATCH):
+    expected = [replace(spec, shape=(meta.batch or FREE_BATCH, *spec.shape[1:])) for spec in expected_outputs(meta)]
+    actual = [TensorSpec(name, str(array.dtype), array.shape) for name, array in outputs.items()]
+    for problem in differences(expected, actual, "outputs"):
         raise VerificationError(f"{where} was not kept: {problem}; this is a fault of trtzoo, please report it")
 
 
@@ -60,18 +63,3 @@ def _noise(meta: ModelMeta) -> Array:
     shape = tuple(meta.batch or FREE_BATCH if isinstance(axis, str) else axis for axis in spec.shape)
     values = np.random.default_rng(SEED).random(shape, np.float32)
     return (values * (255 if spec.dtype == "uint8" else 1)).astype(spec.dtype)
-
-
-def _differences(specs: Sequence[TensorSpec], outputs: dict[str, Array], batch: int) -> list[str]:
-    if [spec.name for spec in specs] != list(outputs):
-        return [f"outputs {list(outputs)} instead of {[spec.name for spec in specs]}"]
-    differences = []
-    for spec in specs:
-        array = outputs[spec.name]
-        wanted = (batch, *spec.shape[1:])
-        fits = len(wanted) == array.ndim and all(
-            isinstance(want, str) or want == have for want, have in zip(wanted, array.shape, strict=True)
-        )
-        if not fits or str(array.dtype) != spec.dtype:
-            differences.append(f"{spec.name} is {array.dtype}{list(array.shape)} instead of {spec.dtype}{list(wanted)}")
-    return differences

@@ -46,3 +46,28 @@ def test_targets_too_old_are_refused(text: str) -> None:
 def test_a_target_prints_as_it_is_written() -> None:
     assert str(Target("deepstream", (7, 1))) == "deepstream:7.1"
     assert str(Target("onnxruntime")) == "onnxruntime"
+    assert str(parse_target("tensorrt:11")) == "tensorrt:11"
+
+
+@pytest.mark.parametrize(
+    ("text", "library", "fits", "fits_not"),
+    [
+        ("tensorrt", "tensorrt", [(8, 5), (11, 4)], []),
+        ("tensorrt:11", "tensorrt", [(11, 0), (11, 4)], [(10, 16), (12, 0)]),
+        ("tensorrt:10.3", "tensorrt", [(10, 3)], [(10, 0), (10, 9), (11, 3)]),
+        ("tensorrt-rtx", "tensorrt-rtx", [(1, 7)], []),
+        ("tensorrt-rtx:1.7", "tensorrt-rtx", [(1, 7)], [(1, 6)]),
+        ("deepstream:7.1", "tensorrt", [(10, 3)], [(7, 1), (10, 9)]),
+        ("deepstream", "tensorrt", [(10, 3)], []),
+    ],
+)
+def test_the_library_that_is_there_fits_or_not(
+    text: str, library: str, fits: list[tuple[int, int]], fits_not: list[tuple[int, int]]
+) -> None:
+    target = parse_target(text)
+    assert target.library == library
+    assert [target.fits(release) for release in fits + fits_not] == [True] * len(fits) + [False] * len(fits_not)
+
+
+def test_onnx_runtime_takes_no_engines() -> None:
+    assert parse_target("onnxruntime").library is None

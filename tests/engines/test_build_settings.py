@@ -12,6 +12,9 @@ from trtzoo.errors import InputError, TrtZooError, UnsupportedError
     ("values", "kind", "says"),
     [
         ({"target": "openvino"}, InputError, "openvino"),
+        ({"target": "onnxruntime"}, InputError, "no engines; choose tensorrt"),
+        ({"target": "tensorrt:7.2"}, UnsupportedError, "older than 8.0"),
+        ({"target": "tensorrt-rtx:1.7", "version_compatible": True}, UnsupportedError, "version"),
         ({"min_batch": 0}, InputError, "--min-batch 0"),
         ({"min_batch": 2, "opt_batch": 1}, InputError, "must not decrease"),
         ({"opt_batch": 16}, InputError, "--max-batch 8"),

@@ -15,9 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_tensorrt import fake_api
 from rtx import needs_rtx
 
 import trtzoo
+from trtzoo.contract.target import parse_target
 from trtzoo.engines.library import compat
 from trtzoo.errors import InputError, MissingDependencyError, UnsupportedError
 
@@ -194,3 +196,29 @@ def test_types_have_numpys_names() -> None:
     kinds = {"FLOAT": "float32", "HALF": "float16", "INT32": "int32", "BF16": "bfloat16", "FP8": "fp8"}
     for name, expected in kinds.items():
         assert compat.data_type(SimpleNamespace(name=name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "compatible", "fits"),
+    [
+        ("tensorrt", "10.16.1.11", False, True),
+        ("tensorrt:10.16", "10.16.1.11", False, True),
+        ("tensorrt:10", "10.16.1.11", False, True),
+        ("deepstream:7.1", "10.3.0.26", False, True),
+        ("tensorrt:10.3", "10.16.1.11", False, False),
+        ("tensorrt:10.16", "10.3.0.26", True, True),
+        ("tensorrt:10.3", "10.16.1.11", True, False),
+        ("tensorrt:11", "10.16.1.11", True, False),
+        ("tensorrt-rtx:1.6", "1.7.0", False, False),
+    ],
+)
+def test_the_installed_release_is_the_one_that_the_target_names(
+    text: str, version: str, compatible: bool, fits: bool
+) -> None:
+    target = parse_target(text)
+    api = fake_api(str(target.library), version)
+    if fits:
+        compat.check_release(api, target, compatible)
+        return
+    with pytest.raises(UnsupportedError, match=rf"--target {text} .* {version} is installed"):
+        compat.check_release(api, target, compatible)
