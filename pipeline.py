@@ -14,7 +14,7 @@ from .contract.nms import NmsSettings
 from .contract.properties import from_properties, to_properties
 from .converters import read_network, recognise
 from .converters.options import ReadOptions
-from .errors import InputError
+from .errors import InputError, UnsupportedError
 from .files import sha256_of, staged
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def load_model(path: Path, settings: ConvertSettings) -> Model:
     Raises:
         TrtZooError: with what is wrong, where, and what to do.
     """
+    _refuse_for_deepstream(settings)
     model = read_model(path, settings)
     if settings.simplify:
         model = _simplify(model)
@@ -228,6 +229,31 @@ def load_model(path: Path, settings: ConvertSettings) -> Model:
         wanted = settings.uint8_input
         model = replace(model, meta=to_uint8_input(model.graph, model.meta, wanted.axes, wanted.colour))
     return model
+
+
+def _refuse_for_deepstream(settings: ConvertSettings) -> None:
+    """Raise UnsupportedError for what DeepStream's nvinfer element cannot feed.
+
+    It writes float32 pictures into an input buffer that is as large as the input's own type, and gives no other input
+    (nvdsinfer_context_impl.cpp: InferPreprocessor::transform, initNonImageInputLayers).
+    """
+    if not settings.end2end or not settings.end2end.target.startswith("deepstream"):
+        return
+    for flag, given, why in (
+        (
+            "--uint8-input",
+            settings.uint8_input,
+            "nvinfer always writes float32 pictures, beyond the end of a uint8 input",
+        ),
+        (
+            "--half-io",
+            settings.half and settings.half.half_io,
+            "nvinfer always writes float32 pictures, beyond the end of a float16 input",
+        ),
+        ("--runtime-thresholds", settings.end2end.runtime_thresholds, "nvinfer gives no input but the pictures"),
+    ):
+        if given:
+            raise UnsupportedError(f"{flag} with --target {settings.end2end.target}: {why}; leave it out")
 
 
 def read_model(path: Path, settings: ConvertSettings) -> Model:
@@ -270,7 +296,7 @@ def _add_nms(model: Model, wanted: EndToEnd, layout: Layout, path: Path) -> Mode
         meta = set_class_thresholds(model.graph, meta, wanted.class_thresholds)
     meta, reason = add_nms(model.graph, meta, settings, parse_target(wanted.target), layout)
     if wanted.runtime_thresholds:
-        meta = runtime_thresholds(model.graph, meta)
+        meta = runtime_thresholds(model.graph, meta, defaults=parse_target(wanted.target).kind == "onnxruntime")
     return replace(model, meta=meta, notes=(*model.notes, reason))
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from .meta import ModelMeta
 
 INPUT = "images"
+THRESHOLD_ROWS = "thresholds"
+"""Name of the free first axis of thresholds that are inputs: 1, or as many as there are images."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def expected_inputs(meta: ModelMeta) -> Sequence[TensorSpec]:
     specs = [input_spec(meta)]
     if meta.nms and meta.extra.get("runtime_thresholds"):
         names = ("conf_thres",) if meta.nms.route == "none" else ("conf_thres", "iou_thres")
-        specs += [TensorSpec(name, "float32", (1,)) for name in names]
+        specs += [TensorSpec(name, "float32", (meta.batch or THRESHOLD_ROWS, 1)) for name in names]
     return specs
 
 

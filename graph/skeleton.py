@@ -6,11 +6,12 @@ look at shapes, map a weight or ask for its values; `writer.write_onnx` streams 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx_graphsurgeon as gs
 from google.protobuf.message import DecodeError
@@ -64,6 +65,16 @@ class WeightConstant(gs.Constant):  # type: ignore[misc]
         gs.Constant.values.fset(self, values)
 
 
+class Input(gs.Variable):  # type: ignore[misc]
+    """A graph input that may have a default: in the file, an initializer of the same name that a caller overrides."""
+
+    def __init__(
+        self, name: str, dtype: npt.DTypeLike, shape: Sequence[int | str], default: Array | None = None
+    ) -> None:
+        super().__init__(name, dtype=np.dtype(dtype), shape=shape)
+        self.default = default
+
+
 def constant(name: str, values: Weight | Array) -> gs.Constant:
     """A graph constant of an array, or of a weight that stays lazy."""
     return (
@@ -95,13 +106,40 @@ def read_onnx(path: Path) -> tuple[gs.Graph, dict[str, str]]:
     if not model.graph.node:
         raise InputError(f"{path} holds no ONNX graph; the file may be truncated or of another format")
     properties = {entry.key: entry.value for entry in model.metadata_props}
-    return gs.import_onnx(model), properties
+    return imported(model), properties
+
+
+def imported(model: onnx.ModelProto) -> gs.Graph:
+    """The model as a graph; of trtzoo's own, inputs that have a default stay inputs, which graphsurgeon would make constants."""
+    inputs = {item.name for item in model.graph.input}
+    own = any(entry.key == "trtzoo" for entry in model.metadata_props)
+    defaults = {item.name: item for item in model.graph.initializer if own and item.name in inputs}
+    kept = [item for item in model.graph.initializer if item.name not in defaults]
+    if defaults:
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(kept)
+    graph = gs.import_onnx(model)
+    graph.inputs = [_with_default(item, defaults.get(item.name)) for item in graph.inputs]
+    return graph
+
+
+def _with_default(old: gs.Variable, default: onnx.TensorProto | None) -> gs.Variable:
+    if default is None:
+        return old
+    fresh = Input(old.name, old.dtype, old.shape, onnx.numpy_helper.to_array(default))
+    for node in list(old.outputs):
+        node.inputs = [fresh if tensor is old else tensor for tensor in node.inputs]
+    return fresh
 
 
 def skeleton(graph: gs.Graph, properties: Mapping[str, str]) -> onnx.ModelProto:
     """The model as a protobuf in which lazy weights have name, shape and type but no values."""
     graph.toposort()
     model = gs.export_onnx(graph, do_type_check=False)
+    defaults = [(item.name, item.default) for item in graph.inputs if isinstance(item, Input)]
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(values, name) for name, values in defaults if values is not None
+    )
     model.ir_version = max(IR_VERSION, _least_ir_version(model))
     onnx.helper.set_model_props(model, dict(properties))
     return cast(onnx.ModelProto, model)

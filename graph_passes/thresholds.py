@@ -12,13 +12,15 @@ import onnx_graphsurgeon as gs
 
 from ..contract.meta import ModelMeta
 from ..contract.nms import NmsSettings
+from ..contract.outputs import THRESHOLD_ROWS
 from ..errors import ModelError, UnsupportedError
 from ..graph.emitter import Emitter, Tensor
+from ..graph.skeleton import Input
 
 CONF, IOU = "nms.conf_thres", "nms.iou_thres"
 """Names of the constants, float32 [1]."""
 CONF_INPUT, IOU_INPUT = "conf_thres", "iou_thres"
-"""Names of the graph inputs that `runtime_thresholds` makes of them, float32 [1]."""
+"""Names of the graph inputs that `runtime_thresholds` makes of them, float32 [B, 1]."""
 PLUGIN_CONF, PLUGIN_IOU = "plugin.score_threshold", "plugin.iou_threshold"
 """Names of the constants that a lowered plugin's attributes become, float32 [1]."""
 PLUGIN_ATTRIBUTES = {CONF: "score_threshold", IOU: "iou_threshold"}
@@ -82,30 +84,54 @@ def set_thresholds(
     return replace(meta, nms=new)
 
 
-def runtime_thresholds(graph: gs.Graph, meta: ModelMeta) -> ModelMeta:
+def runtime_thresholds(graph: gs.Graph, meta: ModelMeta, defaults: bool = True) -> ModelMeta:
     """Make the thresholds inputs of the graph: `conf_thres` and, where boxes suppress each other, `iou_thres`.
 
-    Both are float32 [1] and must be given at every run; the metadata keep the former values as a suggestion.
+    Both are float32 [B, 1], a row an image, so that requests of different thresholds can share a batch; where the batch is free, one row
+    serves all images too.
+
+    Args:
+        graph: end to end, in any layout.
+        meta: of the graph; it keeps the former values as a suggestion.
+        defaults: the inputs may be left out and are then the former values. TensorRT takes an input with a default for a
+            constant, so its graphs need False.
 
     Raises:
-        UnsupportedError: raw heads, or a plugin that holds its thresholds as attributes.
+        UnsupportedError: raw heads, or a route whose operator has one threshold for all images.
     """
     settings = _changeable(meta)
-    plugin = _plugins(graph)
-    if plugin:
-        raise UnsupportedError(
-            f"--runtime-thresholds: {plugin[0].op} takes its thresholds as attributes; use --nms plain or --nms onnx"
-        )
+    _refuse_shared(graph)
     pairs = [(CONF, CONF_INPUT)] if settings.route == "none" else [(CONF, CONF_INPUT), (IOU, IOU_INPUT)]
     for name, public in pairs:
         old = _constant(graph, name)
         if old is None:
             raise ModelError(f"the graph lacks the threshold {name}; convert the weights again")
-        fresh = gs.Variable(public, dtype=np.dtype(np.float32), shape=[1])
-        for node in list(old.outputs):
-            node.inputs = [fresh if tensor is old else tensor for tensor in node.inputs]
+        value = np.broadcast_to(np.asarray(old.values, np.float32), (meta.batch or 1, 1)).copy() if defaults else None
+        fresh = Input(public, np.float32, (meta.batch or THRESHOLD_ROWS, 1), value)
+        _replace(graph, old, fresh)
         graph.inputs.append(fresh)
     return replace(meta, extra={**meta.extra, RUNTIME: True})
+
+
+def _refuse_shared(graph: gs.Graph) -> None:
+    """Raise UnsupportedError where an operator takes one threshold for a whole batch."""
+    shared = [node for node in graph.nodes if node.op == "NonMaxSuppression" or node.op.startswith("EfficientNMS")]
+    if shared or _constant(graph, PLUGIN_CONF) is not None:
+        op = shared[0].op if shared else "a lowered EfficientNMS plugin"
+        raise UnsupportedError(
+            f"--runtime-thresholds: {op} has one threshold for all images of a batch; use --nms plain"
+        )
+
+
+def _replace(graph: gs.Graph, old: gs.Constant, fresh: Input) -> None:
+    """Let everything that reads the constant [1] read the input [B, 1], with as many axes as its other operand has."""
+    emit = Emitter(graph, "/thresholds")
+    for node in list(old.outputs):
+        rank = max(len(tensor.shape) for tensor in node.inputs if tensor is not old)
+        shaped: Tensor = fresh
+        for axis in range(2, rank):
+            shaped = emit.unsqueeze(shaped, axis, fresh.name)
+        node.inputs = [shaped if tensor is old else tensor for tensor in node.inputs]
 
 
 def _changeable(meta: ModelMeta) -> NmsSettings:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...contract.compare import differences
 from ...contract.outputs import TensorSpec, expected_inputs, expected_outputs
-from ...errors import VerificationError
+from ...errors import InputError, VerificationError
 from .manifest import Manifest
 
 
@@ -15,10 +15,18 @@ def check_contract(manifest: Manifest, engine: Path) -> None:
 
     Raises:
         VerificationError: naming what differs.
+        InputError: the thresholds are inputs with defaults, which TensorRT takes for constants.
     """
     meta = manifest.meta
     if meta is None:
         return
+    found = {tensor.name for tensor in manifest.tensors_of("input")}
+    lost = [spec.name for spec in expected_inputs(meta)[1:] if spec.name not in found]
+    if lost:
+        raise InputError(
+            f"{manifest.onnx}: {' and '.join(lost)} have defaults, so TensorRT takes them for constants; convert the "
+            f"model again with --runtime-thresholds --target {manifest.target}"
+        )
     wanted = {"input": expected_inputs(meta), "output": expected_outputs(meta)}
     for mode, specs in wanted.items():
         tensors = [TensorSpec(tensor.name, tensor.dtype, tensor.shape) for tensor in manifest.tensors_of(mode)]

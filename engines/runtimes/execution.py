@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,13 +61,13 @@ class Executor:
         self._context = context
         self._cuda = cuda
         self._lock = threading.Lock()
-        self.input, rest = _split_inputs(tensors)
+        self.input, self._others = _split_inputs(tensors)
         self.least, self.most = batch_limits(self.input)
         self._batch = 0
         self._set_batch(self.most)
         outputs = [tensor for tensor in tensors if tensor.mode == "output"]
         self._in = self._buffer(self.input, self.input.shape)
-        self._settings = [self._buffer(tensor, (1, *tensor.shape), 1) for tensor in rest]
+        self._settings = [self._buffer(tensor, tensor.shape) for tensor in self._others]
         self._out = [self._buffer(tensor, self._output_shape(tensor)) for tensor in outputs]
         self._record = record and self.least == self.most
         self._graph: int | None = None
@@ -130,13 +131,13 @@ class Executor:
                 raise InputError(
                     f"the engine needs a value for its input {buffer.tensor.name}; give it with the pictures"
                 )
-            buffer.view(1)[0] = settings[buffer.tensor.name]
+            buffer.view(self.most)[:] = settings[buffer.tensor.name]
 
     def _enqueue(self, size: int) -> None:
         """Copy in, run, copy out, all in the stream's order."""
         self._cuda.upload(self._in.device, self._in.view(size))
         for buffer in self._settings:
-            self._cuda.upload(buffer.device, buffer.view(1))
+            self._cuda.upload(buffer.device, buffer.view(size))
         if not self._context.execute_async_v3(self._cuda.stream):
             raise CudaError("TensorRT did not start the network")
         for buffer in self._out:
@@ -166,9 +167,11 @@ class Executor:
 
     def _set_batch(self, size: int) -> None:
         if size != self._batch and -1 in self.input.shape:
-            shape = (size, *self.input.shape[1:])
-            if not self._context.set_input_shape(self.input.name, shape):
-                raise InputError(f"the engine does not take a batch of {size}; it takes {self.least} to {self.most}")
+            for tensor in (item for item in (self.input, *self._others) if -1 in item.shape):
+                if not self._context.set_input_shape(tensor.name, (size, *tensor.shape[1:])):
+                    raise InputError(
+                        f"the engine does not take a batch of {size}; it takes {self.least} to {self.most}"
+                    )
         self._batch = size
 
     def _output_shape(self, tensor: EngineTensor) -> tuple[int, ...]:
@@ -182,9 +185,9 @@ class Executor:
             )
         return shape
 
-    def _buffer(self, tensor: EngineTensor, shape: Sequence[int], rows: int = 0) -> Buffer:
+    def _buffer(self, tensor: EngineTensor, shape: Sequence[int]) -> Buffer:
         row = tuple(shape[1:])
-        size = (rows or self.most) * int(np.prod(row)) * np.dtype(tensor.dtype).itemsize
+        size = self.most * int(np.prod(row)) * np.dtype(tensor.dtype).itemsize
         buffer = Buffer(tensor, row, self._cuda.allocate(size), self._cuda.allocate_host(size))
         self._context.set_tensor_address(tensor.name, buffer.device)
         return buffer
@@ -198,9 +201,9 @@ def batch_limits(tensor: EngineTensor) -> tuple[int, int]:
 
 
 def _split_inputs(tensors: Sequence[EngineTensor]) -> tuple[EngineTensor, list[EngineTensor]]:
-    """The pictures, and inputs of fixed shape beside them."""
+    """The pictures, and the inputs beside them that have a few values an image, such as thresholds [B, 1]."""
     inputs = [tensor for tensor in tensors if tensor.mode == "input"]
-    pictures = [tensor for tensor in inputs if len(tensor.shape) > 1]
+    pictures = [tensor for tensor in inputs if math.prod(tensor.shape[1:]) > 1]
     if len(pictures) != 1 or any(length < 0 for length in pictures[0].shape[1:]):
         seen = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in inputs) or "none"
         raise UnsupportedError(

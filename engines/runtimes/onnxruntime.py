@@ -38,12 +38,13 @@ class OnnxRuntime:
         properties = self._session.get_modelmeta().custom_metadata_map
         self.meta: ModelMeta = from_properties(properties, self._where)
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self._thresholds = [item.name for item in self._session.get_inputs() if item.name != INPUT]
+        inputs = [*self._session.get_inputs(), *self._session.get_overridable_initializers()]
+        self._thresholds = [item.name for item in inputs if item.name != INPUT]
 
     def infer(self, images: Array, thresholds: NmsSettings | None = None) -> dict[str, Array]:
         """Run the network on images [B, C, H, W]; returns the outputs by name."""
         settings = thresholds or self.meta.nms
-        feeds = {name: np.array([getattr(settings, name)], np.float32) for name in self._thresholds}
+        feeds = {name: np.full((len(images), 1), getattr(settings, name), np.float32) for name in self._thresholds}
         try:
             values = self._session.run(None, {INPUT: images, **feeds})
         except Exception as error:  # ONNX Runtime's exception classes have no public base

@@ -19,6 +19,7 @@ from ...contract.meta import ModelMeta
 from ...errors import UnsupportedError
 from ...graph.editor import GraphEditor
 from ...graph.skeleton import constant, weight_of
+from ..thresholds import CONF_INPUT, IOU_INPUT
 from .body import find_body
 from .tensor_types import formal_type, infer_types, node_schema
 
@@ -88,7 +89,8 @@ def to_half(
 
 
 def _half_input(graph: gs.Graph, meta: ModelMeta) -> ModelMeta:
-    pictures = [tensor for tensor in graph.inputs if tensor.shape is None or len(tensor.shape) > 1]
+    inputs = [tensor for tensor in graph.inputs if tensor.name not in (CONF_INPUT, IOU_INPUT)]
+    pictures = [tensor for tensor in inputs if tensor.shape is None or len(tensor.shape) > 1]
     for tensor in pictures:
         if tensor.dtype != np.float32:
             raise UnsupportedError(f"--half-io: the input {tensor.name} is {tensor.dtype}, not float32; leave it out")

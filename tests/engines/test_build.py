@@ -304,13 +304,22 @@ def test_process_that_gets_no_request_ends() -> None:
 def test_thresholds_that_are_inputs_are_part_of_the_contract(tmp_path: Path) -> None:
     graph, meta = tiny_detector(None)
     meta, _ = add_nms(graph, meta, NmsSettings("plain", candidates=100), parse_target("tensorrt-rtx"))
-    meta = runtime_thresholds(graph, meta)
+    meta = runtime_thresholds(graph, meta, defaults=False)
     meta = to_uint8_input(graph, meta)
     write_onnx(graph, to_properties(meta), tmp_path / "t.onnx")
     manifest = build(tmp_path / "t.onnx", tmp_path / "t.engine", RTX)
     assert [(tensor.name, tensor.dtype) for tensor in manifest.tensors_of("input")] == [
         ("images", "uint8"), ("conf_thres", "float32"), ("iou_thres", "float32"),
     ]  # fmt: skip
+
+
+def test_thresholds_with_defaults_are_refused_since_tensorrt_would_fix_them(tmp_path: Path) -> None:
+    graph, meta = tiny_detector(None)
+    meta, _ = add_nms(graph, meta, NmsSettings("plain", candidates=100), parse_target("onnxruntime"))
+    meta = runtime_thresholds(graph, meta)
+    write_onnx(graph, to_properties(meta), tmp_path / "t.onnx")
+    with pytest.raises(InputError, match=r"conf_thres and iou_thres have defaults.*--target tensorrt-rtx"):
+        build(tmp_path / "t.onnx", tmp_path / "t.engine", RTX)
 
 
 @pytest.mark.parametrize("layout", ["separate", "flat", "deepstream", "ultralytics"])

@@ -198,12 +198,10 @@ def test_close_frees_the_memory() -> None:
 
 @pytest.mark.parametrize("batch", [-1, 2])
 def test_thresholds_go_in_with_the_pictures(batch: int) -> None:
-    described = [*tensors(batch, (2, 2)), EngineTensor("conf_thres", "input", "float32", (1,))]
+    described = [*tensors(batch, (2, 2)), EngineTensor("conf_thres", "input", "float32", (batch, 1))]
     described.insert(1, described.pop())
     cuda = FakeCuda()
-    context = FakeContext(
-        cuda, described, lambda images, conf: compute(images) | {"sums": np.tile(conf, (len(images), 2))}
-    )
+    context = FakeContext(cuda, described, lambda images, conf: compute(images) | {"sums": np.tile(conf, 2)})
     executor = Executor(context, described, cuda)
     assert executor.settings == ("conf_thres",)
     for value in (0.25, 0.5, 0.75):

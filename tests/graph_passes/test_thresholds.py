@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,18 @@ from routes import TARGETS, assert_same_rows
 
 from trtzoo.contract.meta import ModelMeta
 from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.properties import to_properties
 from trtzoo.contract.target import parse_target
 from trtzoo.errors import InputError, UnsupportedError
+from trtzoo.graph.skeleton import load_all, read_onnx
+from trtzoo.graph.writer import write_onnx
 from trtzoo.graph_passes.layouts import apply_layout
 from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.thresholds import runtime_thresholds, set_thresholds
 
 ROUTES = ["plain", "onnx", "efficient-idx", "efficient", "none"]
+TARGET = parse_target("onnxruntime")
 
 
 def end_to_end(route: str) -> tuple[Any, ModelMeta]:
@@ -58,20 +63,56 @@ def test_one_threshold_can_be_changed_alone() -> None:
     assert not outputs["det_scores"][~used].any()
 
 
-@pytest.mark.parametrize("route", ["plain", "onnx"])
-def test_runtime_thresholds_are_inputs(route: str) -> None:
-    graph, meta = end_to_end(route)
-    meta = runtime_thresholds(graph, meta)
+def rows_at(runtime: Any, heads: dict[str, Any], conf: Any = None, iou: Any = None) -> dict[str, np.ndarray]:
+    """Rows under thresholds, a scalar or one an image; what is None is left out."""
+    given = {"in_boxes": heads["boxes"], "in_scores": heads["scores"]}
+    for name, value in (("conf_thres", conf), ("iou_thres", iou)):
+        if value is not None:
+            given[name] = np.broadcast_to(np.asarray(value, np.float32).reshape(-1, 1), (np.size(value), 1))
+    names = [item.name for item in runtime.get_outputs()]
+    return dict(zip(names, runtime.run(names, given), strict=True))
+
+
+@pytest.mark.parametrize("defaults", [True, False])
+def test_runtime_thresholds_are_inputs(defaults: bool) -> None:
+    graph, meta = end_to_end("plain")
+    meta = runtime_thresholds(graph, meta, defaults)
     runtime = session(checked(graph, meta))
-    assert [(item.name, item.shape) for item in runtime.get_inputs()][2:] == [("conf_thres", [1]), ("iou_thres", [1])]
+    found = [*runtime.get_inputs(), *runtime.get_overridable_initializers()]
+    shapes = [(item.name, item.shape) for item in found][2:]
+    assert sorted(shapes) == [("conf_thres", ["thresholds", 1]), ("iou_thres", ["thresholds", 1])]
     heads = heads_of(meta)
     assert meta.nms is not None
     for conf, iou in ((0.25, 0.45), (0.7, 0.1), (0.0, 1.0)):
-        given = {"in_boxes": heads["boxes"], "in_scores": heads["scores"]}
-        given |= {"conf_thres": np.array([conf], np.float32), "iou_thres": np.array([iou], np.float32)}
-        names = [item.name for item in runtime.get_outputs()]
-        outputs = dict(zip(names, runtime.run(names, given), strict=True))
+        outputs = rows_at(runtime, heads, [conf] * 3, [iou] * 3)
         assert_same_rows(outputs, heads, replace(meta, nms=replace(meta.nms, conf_thres=conf, iou_thres=iou)))
+
+
+def test_every_image_has_its_own_thresholds() -> None:
+    graph, meta = end_to_end("plain")
+    runtime = session(checked(graph, runtime_thresholds(graph, meta)))
+    heads, pairs = heads_of(meta), [(0.25, 0.45), (0.7, 0.1), (0.0, 1.0)]
+    together = rows_at(runtime, heads, *zip(*pairs, strict=True))
+    for row, pair in enumerate(pairs):
+        alone = rows_at(runtime, {name: array[row : row + 1] for name, array in heads.items()}, *pair)
+        for name, array in alone.items():
+            np.testing.assert_array_equal(together[name][row : row + 1], array)
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+def test_thresholds_with_defaults_may_be_left_out(batch: int | None, tmp_path: Path) -> None:
+    meta = replace(model_meta(), batch=batch)
+    graph = raw_graph(meta, 80)
+    meta, _ = add_nms(graph, meta, NmsSettings("plain", conf_thres=0.5, iou_thres=0.3, candidates=80), TARGET)
+    meta = runtime_thresholds(graph, meta)
+    write_onnx(graph, to_properties(meta), tmp_path / "m.onnx")
+    again, properties = read_onnx(tmp_path / "m.onnx")
+    runtime = session(load_all(again, properties))
+    heads = heads_of(meta)
+    assert_same_rows(rows_at(runtime, heads), heads, meta)
+    assert meta.nms is not None
+    other = replace(meta, nms=replace(meta.nms, conf_thres=0.8))
+    assert_same_rows(rows_at(runtime, heads, conf=[0.8] * 3), heads, other)
 
 
 def test_an_nms_free_graph_has_only_a_score_threshold_as_input() -> None:
@@ -100,6 +141,10 @@ def test_what_cannot_be_changed_is_refused() -> None:
     graph, meta = end_to_end("none")
     with pytest.raises(UnsupportedError, match="NMS-free"):
         set_thresholds(graph, meta, iou_thres=0.5)
-    graph, meta = end_to_end("efficient")
-    with pytest.raises(UnsupportedError, match="attributes; use --nms plain"):
-        runtime_thresholds(graph, meta)
+    for route in ("efficient", "efficient-idx", "onnx"):
+        graph, meta = end_to_end(route)
+        with pytest.raises(UnsupportedError, match="one threshold for all images of a batch; use --nms plain"):
+            runtime_thresholds(graph, meta)
+        lower(graph, meta)
+        with pytest.raises(UnsupportedError, match="use --nms plain"):
+            runtime_thresholds(graph, meta)

@@ -104,8 +104,9 @@ class FakeContext:
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         least, most = self.input.profile[0][0], self.input.profile[2][0]
-        self.shapes.append(shape)
-        self.batch = shape[0]
+        if name == self.input.name:
+            self.shapes.append(shape)
+            self.batch = shape[0]
         return least <= shape[0] <= most
 
     def infer_shapes(self) -> list[str]:
@@ -128,7 +129,7 @@ class FakeContext:
         dtype = np.dtype(self.input.dtype)
         count = batch * int(np.prod(self.input.shape[1:]))
         data = self.cuda.memory[self.addresses[self.input.name]][: count * dtype.itemsize].view(dtype)
-        settings = [self.cuda.memory[self.addresses[tensor.name]].view(tensor.dtype) for tensor in self.settings]
+        settings = [self.cuda.memory[self.addresses[x.name]].view(x.dtype)[:batch, None] for x in self.settings]
         for name, values in self.compute(data.reshape(batch, *self.input.shape[1:]), *settings).items():
             raw = np.ascontiguousarray(values.astype(self.tensors[name].dtype)).reshape(-1).view(np.uint8)
             self.cuda.memory[self.addresses[name]][: raw.size] = raw
