@@ -19,13 +19,13 @@ test: $(VENV)/dev.stamp
 check: lint types
 
 lint: $(VENV)/dev.stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 
 # mypy cannot follow the editable install, so it looks at an installed copy.
 types: $(VENV)/dev.stamp
 	rm -rf .cache/types build && $(PIP) install --no-deps --target .cache/types . && rm -rf build
-	cd .cache/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/setup.cfg -p trtzoo
+	cd .cache/types && $(CURDIR)/$(BIN)/python -m mypy --config-file $(CURDIR)/setup.cfg -p trtzoo
 
 $(VENV)/bin/python:
 	$(PYTHON) .ci/make_venv.py $(VENV)

@@ -1,0 +1,61 @@
+"""The catalogue: every spelling finds its model, and no entry is malformed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from trtzoo.errors import InputError
+from trtzoo.zoo.catalogue import catalogue, find_model
+
+SPELLINGS = {
+    "yolo11n-pose": ("yolo11n-pose", "yolov11n-pose", "YOLO11n_pose.pt", "yolo11npose", " yolo11n-pose "),
+    "yolov8n": ("yolov8n", "yolo8n", "YOLOv8n.pt", "yolov8n-detect"),
+    "yolov8m-seg": ("yolov8m-seg", "yolov8m-segment", "yolo8m_segmentation"),
+    "yolo26x-cls": ("yolo26x-cls", "yolov26x-classify"),
+    "yolov5s6-pose": ("yolov5s6-pose", "yolov5s6_pose", "YOLOv5s6-Pose"),
+    "yolov4": ("yolov4", "yolov4.cfg", "yolo4.weights"),
+    "yolov4-tiny": ("yolov4-tiny", "yolov4tiny"),
+    "yolov7-w6-pose": ("yolov7-w6-pose", "yolov7_w6_pose.pt"),
+    "yolov9c": ("yolov9c", "yolov9-c"),
+}
+
+
+@pytest.mark.parametrize(("name", "spelling"), [(name, way) for name, ways in SPELLINGS.items() for way in ways])
+def test_a_name_is_understood_in_any_usual_spelling(name, spelling):
+    assert find_model(spelling).name == name
+
+
+@pytest.mark.parametrize(
+    ("wrong", "close"), [("yolo11n-pos", "yolo11n-pose"), ("yolov8nn", "yolov8n"), ("yolov4-tny", "yolov4-tiny")]
+)
+def test_a_close_miss_is_suggested(wrong, close):
+    with pytest.raises(InputError, match=rf"did you mean .*{re.escape(close)}"):
+        find_model(wrong)
+
+
+def test_a_name_that_is_close_to_none_gets_no_suggestion():
+    with pytest.raises(InputError) as caught:
+        find_model("resnet50")
+    assert "did you mean" not in str(caught.value)
+    assert "trtzoo zoo list" in str(caught.value)
+
+
+@pytest.mark.parametrize("model", catalogue().values(), ids=lambda model: model.name)
+def test_an_entry_is_whole(model):
+    assert find_model(model.name) is model
+    assert model.licence
+    assert len(model.files) == (2 if model.family == "darknet" else 1)
+    for file in model.files:
+        assert re.fullmatch(r"https?://[\w./-]+", file.url)
+        assert re.fullmatch(r"[\w.-]+\.(pt|cfg|weights)", file.name)
+        assert re.fullmatch(r"([0-9a-f]{64})?", file.sha256)
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [("yolov8n", "detect"), ("yolo11n-pose", "pose"), ("yolo26n-obb", "obb"), ("yolov5n-cls", "classify"), ("yolov9c-seg", "segment")],
+)  # fmt: skip
+def test_the_task_is_that_of_the_name(name, task):
+    assert find_model(name).task == task

@@ -1,0 +1,139 @@
+"""The same steps on a Ray cluster: each on a node that has what it needs, its files in a folder that all nodes share.
+
+The order of the steps stays this process's business (`build`); Ray only decides where a command runs. An engine is built on a node
+that carries its GPU's label as the custom resource `gpu:LABEL`; everything else is spread over the nodes' CPUs. A step whose
+worker or node dies is done again by Ray on another one: commands write their files whole or not at all, so that is safe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, MissingDependencyError
+from .runners import StepError, check, command_line, environment
+from .steps import Step
+
+RETRIES = 3
+"""How often a step is started anew after its worker or node died."""
+
+_SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+class RayRunner:
+    """Runs steps on a Ray cluster. Used as a context, it leaves the cluster at the end.
+
+    Args:
+        address: of the cluster ("auto", "HOST:PORT"), or "" to start one on this machine.
+        folder: that the steps start in; every node must see it under the same path.
+
+    Raises:
+        MissingDependencyError: ray is not installed.
+        InputError: there is no cluster at the address.
+    """
+
+    def __init__(self, address: str, folder: Path) -> None:
+        self._ray = _import_ray()
+        self._folder = folder
+        self._pending: set[Any] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._connect(address)
+        self._remote = self._ray.remote(_run_command)
+
+    def __enter__(self) -> RayRunner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ray.shutdown()
+
+    @property
+    def workers(self) -> int:
+        """CPUs of the cluster: so many steps are worth starting at a time."""
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+    @property
+    def gpus(self) -> tuple[str, ...]:
+        """The labels of the GPUs that some node has."""
+        return tuple(sorted(name[4:] for name in self._ray.cluster_resources() if name.startswith("gpu:")))
+
+    def __call__(self, step: Step) -> None:
+        """Run a step on a node that fits it and wait for it.
+
+        Raises:
+            StepError: it failed, no node has its GPU, or everything was stopped.
+        """
+        if step.gpu and step.gpu not in self.gpus:
+            raise StepError(
+                f"no node of the cluster has the resource gpu:{step.gpu}; start one with "
+                f"`ray start --resources '{{\"gpu:{step.gpu}\": 1}}'`"
+            )
+        for output in step.outputs:
+            output.parent.mkdir(parents=True, exist_ok=True)
+        check(step, *self._wait(step))
+
+    def stop(self) -> None:
+        """Cancel what runs, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            for reference in self._pending:
+                self._ray.cancel(reference, force=True)
+
+    def _wait(self, step: Step) -> tuple[int, bytes, bytes]:
+        with self._lock:
+            if self._stopped:
+                raise StepError("interrupted")
+            options: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES, "scheduling_strategy": "SPREAD"}
+            if step.gpu:
+                options["resources"] = {f"gpu:{step.gpu}": 1}
+            reference = self._remote.options(**options).remote(step, str(self._folder))
+            self._pending.add(reference)
+        try:
+            code, out, err = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            raise StepError(f"lost on the cluster: {str(error).strip().splitlines()[0][:200]}") from error
+        finally:
+            with self._lock:
+                self._pending.discard(reference)
+        return int(code), bytes(out), bytes(err)
+
+    def _connect(self, address: str) -> None:
+        os.environ.update({key: os.environ.get(key, value) for key, value in _SETTINGS.items()})
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if address:
+            options["address"] = address
+        else:
+            options |= {"include_dashboard": False, "object_store_memory": 128 << 20}
+        try:
+            with contextlib.redirect_stdout(None):
+                self._ray.init(**options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0][:200]
+            raise InputError(
+                f"--ray {address}: no Ray cluster answers there ({reason}); start one with `ray start --head`"
+            ) from error
+
+
+def _run_command(step: Step, folder: str) -> tuple[int, bytes, bytes]:
+    """On a node: exit code, output and errors of a step's command, which dies with the worker that waits for it."""
+    done = subprocess.run(
+        command_line(step, os.getpid()),
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependencyError("--ray needs Ray; run `pip install 'trtzoo[ray]'`") from error
+    return ray

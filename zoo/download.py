@@ -1,0 +1,265 @@
+"""Fetching files over HTTP: resumed, retried, checked, and never half there.
+
+A file is written as `.NAME.part` beside its place, with `.NAME.part.json` saying which version of it that is (the server's
+ETag or Last-Modified). A later attempt asks for the rest of exactly that version; where the server has another one by
+then, it starts over. Only a complete file whose length and SHA-256 are right gets its name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from ..errors import InputError
+from ..files import make_folder, sha256_of, staged
+from .catalogue import CatalogueFile, find_model
+
+if TYPE_CHECKING:
+    import requests
+
+BLOCK = 1 << 16
+"""Bytes that are written at once; of a transfer that breaks, less than that is lost."""
+TRIES = 5
+"""Attempts a file; each goes on where the last one broke off."""
+TIMEOUT = (10, 30)
+"""Seconds to connect, and without a byte of an answer."""
+FINAL = (400, 401, 403, 404, 405, 410, 451)
+"""Answers that another attempt would not change."""
+HOME, MIRROR = "TRTZOO_HOME", "TRTZOO_MIRROR"
+"""Environment variables: folder of the cache, and a URL that holds the catalogue's files by name."""
+
+Progress = Callable[[str, int, int], None]
+"""Name of the file, bytes so far, bytes in all (0: unknown)."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """What came of it.
+
+    Attributes:
+        path: of the file.
+        sha256: of its bytes.
+        cached: it was there already.
+        verified: its sum is the one that somebody vouches for.
+    """
+
+    path: Path
+    sha256: str
+    cached: bool
+    verified: bool
+
+
+class _BrokenError(Exception):
+    """The transfer broke; what came so far is kept for the next attempt."""
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: `$TRTZOO_HOME`, else `trtzoo` in the user's cache folder."""
+    home = os.environ.get(HOME)
+    return Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trtzoo"
+
+
+def files_of(source: str) -> tuple[CatalogueFile, ...]:
+    """The files that a catalogue name or a URL stands for.
+
+    Raises:
+        InputError: no model of this name.
+    """
+    if "://" not in source:
+        return find_model(source).files
+    name = Path(unquote(urlsplit(source).path)).name
+    if not name:
+        raise InputError(f"{source} names no file; give the URL of the file itself")
+    return (CatalogueFile(name, source),)
+
+
+def download(
+    source: str,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    sha256: str = "",
+    force: bool = False,
+) -> list[Download]:
+    """Fetch a model of the catalogue or a URL.
+
+    Args:
+        source: a catalogue name, or an `http://`, `https://` or `file://` URL.
+        folder: to put the files into; None takes the cache.
+        progress: is told how far each file is.
+        sha256: that a single file must have; "" takes the catalogue's, where it knows one.
+        force: fetch it even if it is there.
+
+    Returns:
+        The files, the model itself first.
+
+    Raises:
+        InputError: unknown name, the server refuses or stays out of reach, or the file is not the one that was asked for.
+    """
+    folder = make_folder(folder or cache_folder() / "weights")
+    files = files_of(source)
+    if sha256 and len(files) > 1:
+        raise InputError(f"--sha256 is for one file; {source} has {', '.join(file.name for file in files)}")
+    return [_one(file, sha256.lower() or file.sha256, folder / file.name, progress, force) for file in files]
+
+
+def _one(file: CatalogueFile, wanted: str, path: Path, progress: Progress | None, force: bool) -> Download:
+    if path.is_file() and not force:
+        found = sha256_of(path)
+        if not wanted or found == wanted:
+            return Download(path, found, cached=True, verified=bool(wanted))
+        raise InputError(
+            f"{path} is there but its SHA-256 is {found}, not {wanted}; remove it, or fetch it anew with --force"
+        )
+    url = _mirrored(file)
+    part = path.with_name(f".{path.name}.part")
+    if urlsplit(url).scheme == "file":
+        _copy(url, part)
+    else:
+        _fetch(url, part, progress)
+    found = sha256_of(part)
+    if wanted and found != wanted:
+        _drop(part)
+        raise InputError(f"{url}: the file that came has SHA-256 {found}, not {wanted}; it was not kept")
+    with staged(path) as temporary:
+        part.replace(temporary)
+    _note_of(part).unlink(missing_ok=True)
+    return Download(path, found, cached=False, verified=bool(wanted))
+
+
+def _mirrored(file: CatalogueFile) -> str:
+    """The URL of a file, at the user's mirror where one is named."""
+    mirror = os.environ.get(MIRROR)
+    return f"{mirror.rstrip('/')}/{file.name}" if mirror else file.url
+
+
+def _copy(url: str, part: Path) -> None:
+    source = Path(url2pathname(urlsplit(url).path))
+    try:
+        shutil.copyfile(source, part)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"{url} cannot be read: {error.strerror or error}") from error
+
+
+def _fetch(url: str, part: Path, progress: Progress | None) -> None:
+    """All of a file, in as many attempts as that takes; gives up after `TRIES` that brought nothing new."""
+    import requests
+
+    failures, problem = 0, ""
+    with requests.Session() as session:
+        while failures < TRIES:
+            before = _size(part)
+            try:
+                _attempt(session, url, part, progress)
+                return
+            except (_BrokenError, requests.RequestException) as error:
+                problem = _reason(error)
+            failures = 0 if _size(part) > before else failures + 1
+            if failures:
+                time.sleep(_pause(failures))
+    raise InputError(f"{url} cannot be fetched: {problem}; try again later (what came so far is kept), or set {MIRROR}")
+
+
+def _pause(failures: int) -> float:
+    """Seconds to wait before the next attempt: a half, 1, 2, 4."""
+    return float(2.0 ** (failures - 2))
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
+
+
+def _attempt(session: requests.Session, url: str, part: Path, progress: Progress | None) -> None:
+    """Ask once, for the rest of the version that is there in part.
+
+    Raises:
+        _BrokenError: to be tried again.
+        InputError: the server's answer is final.
+    """
+    have, version = _size(part), _version_of_part(part)
+    headers = {"Accept-Encoding": "identity"}
+    if have and version:
+        headers |= {"Range": f"bytes={have}-", "If-Range": version}
+    else:
+        _drop(part)
+        have = 0
+    with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+        if answer.status_code == 416:
+            _drop(part)
+            raise _BrokenError("the server no longer has the part that was missing")
+        if answer.status_code in FINAL:
+            raise InputError(
+                f"{url}: the server answers {answer.status_code} {answer.reason}; check the name or the URL"
+            )
+        if answer.status_code not in (200, 206):
+            raise _BrokenError(f"the server answers {answer.status_code} {answer.reason}")
+        start = have if answer.status_code == 206 else 0
+        total = _total(answer, start)
+        _note_of(part).write_text(json.dumps({"version": _version(answer), "total": total}), encoding="utf-8")
+        _append(answer, part, start, total, progress)
+
+
+def _total(answer: requests.Response, start: int) -> int:
+    """Bytes of the whole file, 0 where the server does not say.
+
+    Raises:
+        _BrokenError: the part that it sends is not the one that was asked for.
+    """
+    if answer.status_code != 206:
+        return int(answer.headers.get("Content-Length") or 0)
+    span, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+    if span.partition("-")[0] != str(start):
+        raise _BrokenError(f"the server sends bytes {span} instead of those from {start} on")
+    return int(total) if total.isdigit() else 0
+
+
+def _append(answer: requests.Response, part: Path, start: int, total: int, progress: Progress | None) -> None:
+    name, done = part.name[1 : -len(".part")], start
+    with part.open("r+b" if start else "wb") as stream:
+        stream.seek(start)
+        stream.truncate()
+        for block in answer.iter_content(BLOCK):
+            stream.write(block)
+            done += len(block)
+            if progress:
+                progress(name, done, total)
+    if total and done < total:
+        raise _BrokenError(f"it ended after {done} of {total} bytes")
+    if total and done > total:
+        _drop(part)
+        raise _BrokenError(f"{done} bytes came instead of {total}")
+
+
+def _version(answer: requests.Response) -> str:
+    """What `If-Range` may be asked with: a strong ETag, else the date of the last change."""
+    tag = answer.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else str(answer.headers.get("Last-Modified", ""))
+
+
+def _version_of_part(part: Path) -> str:
+    with suppress(OSError, ValueError, AttributeError):
+        return str(json.loads(_note_of(part).read_text(encoding="utf-8")).get("version", ""))
+    return ""
+
+
+def _note_of(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _drop(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _note_of(part).unlink(missing_ok=True)

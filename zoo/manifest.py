@@ -1,0 +1,232 @@
+"""`zoo.yaml`: which models to make, in which precisions, for which targets; read strictly, with the line of every mistake."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ..contract.target import parse_target
+from ..errors import InputError, TrtZooError
+from ..files import require_file
+
+Precision = Literal["fp32", "fp16", "int8"]
+Score = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][\w.-]*$")]
+Size = Count | Annotated[list[Count], msgspec.Meta(min_length=2, max_length=2)]
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mapping whose keys are all known. What is left out is inherited from `defaults`, then from the tool."""
+
+
+class Nms(_Strict, frozen=True, kw_only=True):
+    """NMS in the graph, as the flags of `trtzoo convert --end2end` of the same names."""
+
+    route: str | None = None
+    conf_thres: Score | None = None
+    iou_thres: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    topk_all: Count | None = None
+    nms_candidates: Count | None = None
+    multi_label: bool | None = None
+    class_agnostic: bool = False
+    runtime_thresholds: bool = False
+
+
+class Calibration(_Strict, frozen=True, kw_only=True):
+    """Pictures for INT8: a folder or list, how many of them, and the method that sets the thresholds."""
+
+    path: str
+    num: Count | None = None
+    method: str | None = None
+
+
+class Build(_Strict, frozen=True, kw_only=True):
+    """Engines, as the flags of `trtzoo build` of the same names; workspace in GiB."""
+
+    workspace: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    opt_level: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None
+    min_batch: Count | None = None
+    opt_batch: Count | None = None
+    max_batch: Count | None = None
+    compute_capability: list[str] = []
+
+
+class On(_Strict, frozen=True, kw_only=True):
+    """A target on a kind of GPU: `gpu` is a label, which a cluster's nodes (or `--gpu`) carry."""
+
+    target: str
+    gpu: Name
+
+
+class Settings(_Strict, frozen=True, kw_only=True):
+    """What a model is made into; the same keys stand under `defaults` and under each model."""
+
+    size: Size | None = None
+    batch: Count | Literal["dynamic"] | None = None
+    end2end: bool | None = None
+    nms: Nms | None = None
+    precisions: list[Precision] | None = None
+    targets: list[str | On] | None = None
+    bundles: list[str] | None = None
+    calibration: Calibration | None = None
+    build: Build | None = None
+    verify: bool | None = None
+    val: str | None = None
+
+
+class Model(Settings, frozen=True, kw_only=True):
+    """One model: `source` is a file, a URL or a name of the catalogue."""
+
+    name: Name
+    source: str
+    weights: str | None = None
+    names: str | None = None
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")] | None = None
+
+
+class Zoo(_Strict, frozen=True, kw_only=True):
+    """The whole file. `output` is a folder, beside the file unless it is absolute."""
+
+    zoo: Literal[1]
+    models: Annotated[list[Model], msgspec.Meta(min_length=1)]
+    output: str = "zoo"
+    defaults: Settings = Settings()
+
+
+BUILTIN = Settings(
+    batch=1,
+    end2end=True,
+    nms=Nms(),
+    precisions=["fp32"],
+    targets=["onnxruntime"],
+    bundles=[],
+    build=Build(),
+    verify=True,
+)
+"""What holds where neither the model nor `defaults` says otherwise."""
+
+
+def read_zoo(path: Path) -> Zoo:
+    """Read a `zoo.yaml`.
+
+    Raises:
+        InputError: with the file, the line and what is wrong there.
+    """
+    require_file(path, "a zoo.yaml")
+    document, lines = _parse(path)
+    try:
+        zoo = msgspec.convert(document, Zoo)
+    except msgspec.ValidationError as error:
+        raise InputError(_explained(path, str(error), lines)) from error
+    _check(zoo, path, lines)
+    return zoo
+
+
+def resolved(model: Model, zoo: Zoo) -> Model:
+    """The model with what it inherits filled in."""
+    return _over(_over(model, zoo.defaults), BUILTIN)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the file, for editors that check and complete YAML."""
+    return msgspec.json.schema(Zoo)
+
+
+def _over(model: Model, below: Settings) -> Model:
+    missing = {key: getattr(below, key) for key in Settings.__struct_fields__ if getattr(model, key) is None}
+    return msgspec.structs.replace(model, **missing)
+
+
+Lines = Mapping[str, int]
+"""Line of each value, by its path in the notation of msgspec's messages: `$.models[0].size`."""
+
+
+def _parse(path: Path) -> tuple[Any, Lines]:
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines = dict(_lines(node, "$")) if node else {}
+        return yaml.safe_load(text), lines
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text in UTF-8 (byte {error.start}); save it as such") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise InputError(f"{where}: {getattr(error, 'problem', None) or error}; mend the YAML") from error
+    except _DuplicateError as error:
+        raise InputError(f"{path}:{error.line}: the key {error.key!r} stands here a second time; keep one") from None
+
+
+class _DuplicateError(Exception):
+    def __init__(self, key: str, line: int) -> None:
+        super().__init__(key)
+        self.key, self.line = key, line
+
+
+def _lines(node: Any, where: str) -> Iterator[tuple[str, int]]:
+    """Path and line (from 1) of a YAML node and of all below it; a key twice in one mapping is refused."""
+    yield where, node.start_mark.line + 1
+    if node.id == "sequence":
+        for index, item in enumerate(node.value):
+            yield from _lines(item, f"{where}[{index}]")
+    if node.id == "mapping":
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise _DuplicateError(str(key.value), key.start_mark.line + 1)
+            seen.add(key.value)
+            yield f"{where}.{key.value}", key.start_mark.line + 1
+            for place, line in _lines(value, f"{where}.{key.value}"):
+                if place != f"{where}.{key.value}":
+                    yield place, line
+
+
+def _explained(path: Path, message: str, lines: Lines) -> str:
+    """msgspec's message with the line, and what an unknown key may have meant."""
+    problem, _, place = message.rpartition(" - at `")
+    problem, place = (problem, place.rstrip("`")) if problem else (message, "$")
+    unknown = re.search(r"unknown field `(.+?)`", problem)
+    if unknown:
+        place = f"{place}.{unknown[1]}"
+        close = difflib.get_close_matches(unknown[1], _known_keys(), 1)
+        problem = f"there is no key {unknown[1]!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+    while place not in lines and place != "$":
+        place = re.sub(r"(\.[^.\[]*|\[[^\[]*\])$", "", place) or "$"
+    return f"{path}:{lines.get(place, 1)}: {problem} (at {place.removeprefix('$').lstrip('.') or 'the top'})"
+
+
+def _known_keys() -> list[str]:
+    return sorted({key for kind in (Zoo, Model, Nms, Calibration, Build, On) for key in kind.__struct_fields__})
+
+
+def _check(zoo: Zoo, path: Path, lines: Lines) -> None:
+    """What a type cannot say: names once, targets that exist, pictures where INT8 is wanted."""
+    seen: set[str] = set()
+    for index, model in enumerate(zoo.models):
+        line = lines.get(f"$.models[{index}]", 1)
+        if model.name in seen:
+            raise InputError(f"{path}:{line}: a second model is named {model.name!r}; each needs a name of its own")
+        seen.add(model.name)
+        whole = resolved(model, zoo)
+        for target in whole.targets or []:
+            _check_target(target if isinstance(target, str) else target.target, f"{path}:{line}")
+        if "int8" in (whole.precisions or []) and not whole.calibration:
+            raise InputError(
+                f"{path}:{line}: {model.name} is wanted in int8 but there are no pictures to calibrate with; add "
+                "`calibration: {path: FOLDER}` to it or to defaults"
+            )
+
+
+def _check_target(text: str, where: str) -> None:
+    try:
+        parse_target(text)
+    except TrtZooError as error:
+        raise InputError(f"{where}: {str(error).removeprefix('--target ')}") from error

@@ -1,0 +1,116 @@
+"""Where a step's command runs: in a process beside this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from ..files import atomic_write
+from .steps import Step
+
+
+class Runner(Protocol):
+    """Runs a step and waits for it; raises StepError where it fails. Several threads call it at once."""
+
+    def __call__(self, step: Step) -> None: ...
+
+    def stop(self) -> None:
+        """Interrupt what runs, and start nothing more."""
+        ...
+
+
+DONE = (0, 3)
+"""Exit codes of a command that wrote what it should: done, and done with some inputs left out."""
+
+
+class StepError(Exception):
+    """A step failed; the message is the command's own last word."""
+
+
+class LocalRunner:
+    """Runs steps in processes of their own on this machine.
+
+    Args:
+        folder: that they start in.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def __call__(self, step: Step) -> None:
+        """Run a step and wait for it.
+
+        Raises:
+            StepError: it failed, or everything was stopped.
+        """
+        for output in step.outputs:
+            output.parent.mkdir(parents=True, exist_ok=True)
+        process = self._start(step)
+        out, err = process.communicate()
+        with self._lock:
+            self._running.discard(process)
+        check(step, process.returncode, out, err)
+
+    def stop(self) -> None:
+        """Interrupt what runs, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                with suppress(OSError):
+                    process.send_signal(signal.SIGINT)
+
+    def _start(self, step: Step) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._stopped:
+                raise StepError("interrupted")
+            process = subprocess.Popen(
+                command_line(step, os.getpid()),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                cwd=self._folder, env=environment(), start_new_session=True,
+            )  # fmt: skip
+            self._running.add(process)
+            return process
+
+
+def command_line(step: Step, parent: int) -> list[str]:
+    """What to start for a step, so that it ends with the process `parent`."""
+    return [sys.executable, "-m", f"{__package__}.child", str(parent), *step.command]
+
+
+def environment() -> Mapping[str, str]:
+    """The environment of this process, with the places that it imports from."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def check(step: Step, code: int, out: bytes, err: bytes) -> None:
+    """Keep what a step printed, if it ended well.
+
+    Raises:
+        StepError: it did not, or left an output out.
+    """
+    if code not in DONE:
+        raise StepError(_last_words(code, err))
+    if step.stdout:
+        with atomic_write(step.stdout) as stream:
+            stream.write(out)
+    missing = [path.name for path in step.outputs if not path.exists()]
+    if missing:
+        raise StepError(f"`trtzoo {step.command[0]}` ended well but wrote no {', '.join(missing)}")
+
+
+def _last_words(code: int, err: bytes) -> str:
+    lines = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "")
+    if code < 0:
+        return f"killed by signal {-code}" + (f" ({said})" if said else "")
+    return said.removeprefix("error: ") or f"ended with exit code {code}"

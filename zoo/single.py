@@ -1,0 +1,144 @@
+"""One model from an application's own `config.yaml`, whose part `vision.yolo` says which engine it wants.
+
+    vision:
+      yolo:
+        model_path: models/yolo11n-pose.engine
+        input_size: [640, 640]
+        tensorrt_engine_settings: {precision: FP16, batch_size: 1, workspace_size: 2}
+        model_source: {base_model: yolo11n-pose, pt_model_path: models/yolo11n-pose.pt}
+
+Everything else in the file is the application's business and is not looked at. Paths are relative to the file's folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ..errors import InputError, UnsupportedError
+from ..files import require_file
+from .steps import Step
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class EngineSettings(msgspec.Struct, frozen=True):
+    """How the engine is built; workspace in GiB."""
+
+    precision: Literal["FP32", "FP16", "INT8", "fp32", "fp16", "int8"] = "FP16"
+    batch_size: Count = 1
+    workspace_size: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
+class ModelSource(msgspec.Struct, frozen=True):
+    """A model of the catalogue, or a URL, and where its weights lie or go to."""
+
+    base_model: str
+    pt_model_path: str
+    download_url: str | None = None
+
+
+class Yolo(msgspec.Struct, frozen=True):
+    """`vision.yolo`."""
+
+    model_path: str
+    model_source: ModelSource
+    input_size: Annotated[list[Count], msgspec.Meta(min_length=2, max_length=2)] | Count = 640
+    tensorrt_engine_settings: EngineSettings = EngineSettings()
+    confidence_threshold: Annotated[float, msgspec.Meta(ge=0, lt=1)] | None = None
+    iou_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    max_detections: Count | None = None
+    calibration_path: str | None = None
+
+
+def read_config(path: Path) -> Yolo:
+    """The part of a `config.yaml` that is about the engine.
+
+    Raises:
+        InputError: no such part, or a value in it that is none.
+    """
+    import yaml
+
+    require_file(path, "a config.yaml")
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        part: Any = document["vision"]["yolo"]
+        return msgspec.convert(part, Yolo)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: {' '.join(str(error).split())}; mend the YAML") from error
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} has no vision.yolo with model_path and model_source; see docs/zoo.md") from error
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path}: in vision.yolo: {str(error).replace('`$', '`vision.yolo')}") from error
+
+
+def single_steps(yolo: Yolo, base: Path, target: str = "tensorrt", verify: bool = True) -> list[Step]:
+    """Download, convert, build and verify, as far as each is wanted.
+
+    Args:
+        yolo: what the application wants.
+        base: the folder that its paths start from.
+        target: "tensorrt" or "tensorrt-rtx", with a version or without.
+        verify: hold the ONNX against the weights.
+
+    Raises:
+        InputError: the engine's name does not end in `.engine`.
+        UnsupportedError: INT8 without pictures to calibrate with.
+    """
+    engine = (base / yolo.model_path).resolve()
+    if engine.suffix != ".engine":
+        raise InputError(f"vision.yolo.model_path: {yolo.model_path} is no .engine; name the engine to build")
+    weights, onnx = (base / yolo.model_source.pt_model_path).resolve(), engine.with_suffix(".onnx")
+    source, name = yolo.model_source.download_url or yolo.model_source.base_model, engine.stem
+    steps = [
+        Step(f"{name}/fetch", name, "fetch", ("download", source, "-o", str(weights)), (), (weights,)),
+        _convert(yolo, name, weights, onnx, target, base),
+        _build(yolo, name, onnx, engine, target),
+    ]
+    if verify:
+        report = engine.with_suffix(".verify.json")
+        command = ("verify", str(weights), str(onnx), "--json")
+        steps.append(Step(f"{name}/verify", name, "verify", command, (weights, onnx), (report,), stdout=report))
+    return steps
+
+
+def _convert(yolo: Yolo, name: str, weights: Path, onnx: Path, target: str, base: Path) -> Step:
+    size = yolo.input_size if isinstance(yolo.input_size, list) else [yolo.input_size]
+    flags = ["--img-size", *map(str, size), "--batch-size", str(yolo.tensorrt_engine_settings.batch_size)]
+    flags += ["--end2end", "--target", target]
+    for flag, value in (
+        ("--conf-thres", yolo.confidence_threshold),
+        ("--iou-thres", yolo.iou_threshold),
+        ("--topk-all", yolo.max_detections),
+    ):
+        flags += [] if value is None else [flag, str(value)]
+    inputs = [weights]
+    precision = yolo.tensorrt_engine_settings.precision.lower()
+    if precision == "fp16":
+        flags.append("--half")
+    if precision == "int8":
+        if yolo.calibration_path is None:
+            raise UnsupportedError(
+                "vision.yolo wants INT8 but names no pictures to calibrate with; add calibration_path, or choose FP16"
+            )
+        pictures = (base / yolo.calibration_path).resolve()
+        flags += ["--int8", "--calib-path", str(pictures)]
+        inputs.append(pictures)
+    command = ("convert", str(weights), "-o", str(onnx), *flags)
+    return Step(f"{name}/convert", name, "convert", command, tuple(inputs), (onnx,))
+
+
+def _build(yolo: Yolo, name: str, onnx: Path, engine: Path, target: str) -> Step:
+    workspace = yolo.tensorrt_engine_settings.workspace_size
+    flags = [] if workspace is None else ["--workspace", str(workspace)]
+    outputs = (engine, engine.with_name(f"{engine.name}.json"))
+    return Step(
+        f"{name}/build",
+        name,
+        "build",
+        ("build", str(onnx), "-o", str(engine), "--target", target, *flags),
+        (onnx,),
+        outputs,
+    )

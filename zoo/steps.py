@@ -1,0 +1,188 @@
+r"""What a zoo consists of: steps, each one command of trtzoo that reads files and writes files.
+
+    fetch . convert . build . verify . val . bundle        one chain a model, precision and target
+          \ calibrate /
+
+A step is data. Its command line is all that it does, so that a changed setting is a changed step, and nothing else is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..contract.target import parse_target
+from .download import files_of
+from .manifest import Model, Nms, On, Zoo, resolved
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command.
+
+    Attributes:
+        id: model, what is made, and the kind of step: "yolov8n/fp16-tensorrt/build".
+        model: name of the model.
+        kind: "fetch", "calibrate", "convert", "build", "verify", "val" or "bundle".
+        command: arguments of `trtzoo`; paths in them are absolute.
+        inputs: files and folders that it reads.
+        outputs: files that it writes.
+        gpu: label of the GPU that it needs, "" for none in particular.
+        stdout: file that takes what it prints, one of `outputs`.
+    """
+
+    id: str
+    model: str
+    kind: str
+    command: tuple[str, ...]
+    inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+    gpu: str = ""
+    stdout: Path | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the steps of a model find it: the model file, and all files that belong to it."""
+
+    model: Path
+    files: tuple[Path, ...]
+    options: tuple[str, ...] = ()
+
+
+def steps_of(zoo: Zoo, base: Path, output: Path) -> list[Step]:
+    """All steps of a zoo, each after those that it needs.
+
+    Args:
+        zoo: what is wanted.
+        base: the folder that relative paths of sources and pictures start from.
+        output: the folder for everything that is made.
+
+    Raises:
+        InputError: a source that is neither a file nor a URL nor in the catalogue.
+    """
+    return [step for model in zoo.models for step in _of_model(resolved(model, zoo), base, output)]
+
+
+def _of_model(model: Model, base: Path, output: Path) -> Iterator[Step]:
+    source, fetch = _source(model, base, output)
+    if fetch:
+        yield fetch
+    made: set[Path] = set()
+    for precision in model.precisions or []:
+        for target in model.targets or []:
+            for step in _of_variant(model, source, precision, target, base, output):
+                if not made.intersection(step.outputs):
+                    made.update(step.outputs)
+                    yield step
+
+
+def _source(model: Model, base: Path, output: Path) -> tuple[Source, Step | None]:
+    """A model's files, and the step that fetches them where they are not here."""
+    path = (base / model.source).resolve()
+    if path.exists():
+        return _local(model, path, base), None
+    folder = output / "sources" / model.name
+    files = tuple(folder / file.name for file in files_of(model.source))
+    command = ["download", model.source, "-o", str(folder)]
+    if model.sha256:
+        command += ["--sha256", model.sha256]
+    step = Step(f"{model.name}/fetch", model.name, "fetch", tuple(command), (), files)
+    return _with_names(Source(files[0], files), model, base), step
+
+
+def _local(model: Model, path: Path, base: Path) -> Source:
+    weights = (base / model.weights).resolve() if model.weights else path.with_suffix(".weights")
+    if path.suffix.lower() != ".cfg" and not model.weights:
+        return _with_names(Source(path, (path,)), model, base)
+    options = ("--weights", str(weights)) if model.weights else ()
+    return _with_names(Source(path, (path, weights), options), model, base)
+
+
+def _with_names(source: Source, model: Model, base: Path) -> Source:
+    if model.names:
+        names = (base / model.names).resolve()
+        return Source(source.model, (*source.files, names), (*source.options, "--names", str(names)))
+    beside = source.model.with_suffix(".names")
+    return Source(source.model, (*source.files, beside), source.options) if beside.exists() else source
+
+
+def _of_variant(
+    model: Model, source: Source, precision: str, target: str | On, base: Path, output: Path
+) -> Iterator[Step]:
+    """The chain of one precision and target."""
+    text, gpu = (target, "") if isinstance(target, str) else (target.target, target.gpu)
+    label = text.replace(":", "-") + (f"-{gpu}" if gpu else "")
+    variant = f"{precision}-{label}"
+    folder = output / model.name / variant
+    onnx = folder / f"{model.name}.onnx"
+    prefix = f"{model.name}/{variant}"
+    pictures = ((base / model.calibration.path).resolve(),) if model.calibration and precision == "int8" else ()
+    convert = (
+        "convert",
+        str(source.model),
+        "-o",
+        str(onnx),
+        *source.options,
+        *_convert_flags(model, precision, text, base),
+    )
+    yield Step(f"{prefix}/convert", model.name, "convert", convert, (*source.files, *pictures), (onnx,))
+    final = onnx
+    if parse_target(text).kind in ("tensorrt", "tensorrt-rtx"):
+        final = folder / f"{model.name}.engine"
+        build = ("build", str(onnx), "-o", str(final), "--target", text, *_build_flags(model))
+        outputs = (final, final.with_name(f"{final.name}.json"))
+        yield Step(f"{prefix}/build", model.name, "build", build, (onnx,), outputs, gpu)
+
+
+def _convert_flags(model: Model, precision: str, target: str, base: Path) -> list[str]:
+    flags = []
+    if model.size:
+        flags += ["--img-size", *map(str, model.size if isinstance(model.size, list) else [model.size])]
+    flags += ["--dynamic"] if model.batch == "dynamic" else ["--batch-size", str(model.batch)]
+    if model.end2end:
+        flags += ["--end2end", "--target", target, *_nms_flags(model.nms or Nms())]
+    if precision == "fp16":
+        flags.append("--half")
+    if precision == "int8" and model.calibration:
+        flags += ["--int8", "--calib-path", str((base / model.calibration.path).resolve())]
+        flags += _given(calib_num=model.calibration.num, calib_method=model.calibration.method)
+    return flags
+
+
+def _nms_flags(nms: Nms) -> list[str]:
+    flags = _given(
+        nms=nms.route,
+        conf_thres=nms.conf_thres,
+        iou_thres=nms.iou_thres,
+        topk_all=nms.topk_all,
+        nms_candidates=nms.nms_candidates,
+    )
+    if nms.multi_label is not None:
+        flags.append("--multi-label" if nms.multi_label else "--single-label")
+    return flags + [
+        flag
+        for flag, wanted in (("--class-agnostic", nms.class_agnostic), ("--runtime-thresholds", nms.runtime_thresholds))
+        if wanted
+    ]
+
+
+def _build_flags(model: Model) -> list[str]:
+    build = model.build
+    if build is None:
+        return []
+    flags = _given(
+        workspace=build.workspace,
+        opt_level=build.opt_level,
+        min_batch=build.min_batch,
+        opt_batch=build.opt_batch,
+        max_batch=build.max_batch,
+    )
+    return flags + [word for value in build.compute_capability for word in ("--compute-capability", value)]
+
+
+def _given(**values: object) -> list[str]:
+    """Flags and values of those that are not None."""
+    pairs = ((f"--{key.replace('_', '-')}", str(value)) for key, value in values.items() if value is not None)
+    return [word for pair in pairs for word in pair]
