@@ -19,6 +19,11 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def note(message: str) -> None:
+    """A log line that tells the user something worth knowing."""
+    say(f"note: {message}")
+
+
 def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     """Hand on the items, showing how many are done: a bar on a terminal, else a line now and then.
 

@@ -76,7 +76,7 @@ def compare(onnx: Path, folder: Path, target: str, runs: int) -> Pair:
     """Build one model both ways, in turn, after once for the caches."""
     engine = folder / "ours.engine"
     bare = [sys.executable, "-c", BARE, onnx, folder / "bare.plan", target]
-    ours = [sys.executable, "-m", "trtzoo.cli", "build", onnx, "-o", engine, "--target", target, "--force"]
+    ours = [sys.executable, "-m", "trtzoo", "build", onnx, "-o", engine, "--target", target, "--force"]
     found: dict[str, list[tuple[float, float]]] = {"bare": [], "ours": []}
     for number in range(runs + 1):
         for which in ("bare", "ours") if number % 2 else ("ours", "bare"):
@@ -137,7 +137,7 @@ def sources(folder: Path, given: Sequence[Path]) -> list[Path]:
             command = [
                 sys.executable,
                 "-m",
-                "trtzoo.cli",
+                "trtzoo",
                 "convert",
                 str(model),
                 "-o",

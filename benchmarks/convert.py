@@ -96,7 +96,7 @@ def darknet_rows(folder: Path, runs: int) -> list[tuple[str, Measurement]]:
     imports = "import numpy, onnx, onnx_graphsurgeon, trtzoo.pipeline, trtzoo.converters.darknet"
     out = folder / "out.onnx"
     size = full.with_suffix(".weights").stat().st_size / 2**20
-    trtzoo = [sys.executable, "-m", "trtzoo.cli"]
+    trtzoo = [sys.executable, "-m", "trtzoo"]
     return [
         (f"cp yolov3.weights ({size:.0f} MiB)", measure(["cp", full.with_suffix(".weights"), folder / "copy"], runs)),
         ("python, imports only", measure([sys.executable, "-c", imports], runs)),
@@ -112,7 +112,7 @@ def checkpoint_rows(folder: Path, runs: int) -> list[tuple[str, Measurement]]:
     rows = []
     for name in ("yolov8n", "yolov8n-seg", "yolo11n-pose", "yolo26n"):
         model = Path(shutil.copy(SHARED / "weights" / f"{name}.pt", folder))
-        ours = [sys.executable, "-m", "trtzoo.cli", "convert", model, "-o", folder / "out.onnx", "--no-verify"]
+        ours = [sys.executable, "-m", "trtzoo", "convert", model, "-o", folder / "out.onnx", "--no-verify"]
         rows.append((f"trtzoo convert {name}.pt --no-verify", measure(ours, runs)))
         if has_ultralytics():
             peer = measure(export_command(model), runs, peer_environment(folder))

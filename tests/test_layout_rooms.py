@@ -25,6 +25,7 @@ FLOORS = (
     ("pipeline", "inspection"),
     ("console",),
     ("cli",),
+    ("__main__",),
 )
 """The rooms from the ground up: a room imports itself and the floors below it, nothing beside or above it.
 

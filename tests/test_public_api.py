@@ -63,7 +63,7 @@ def test_settings_are_frozen():
 
 @pytest.mark.parametrize(
     "options",
-    [["-m", "trtzoo.cli", "--version"], ["-c", "import trtzoo; print('trtzoo', trtzoo.__version__)"]],
+    [["-m", "trtzoo", "--version"], ["-c", "import trtzoo; print('trtzoo', trtzoo.__version__)"]],
     ids=["the command line", "the module"],
 )
 def test_the_version(options):

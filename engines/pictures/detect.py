@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from ... import console
 from ...errors import InputError
 from ...files import atomic_write, make_folder, write_json
 from ...graph.weights import Array
@@ -21,6 +20,14 @@ from .predictor import Predictor
 from .sources import Source, read_pictures
 
 RESULTS = "detections.json"
+
+Track = Callable[[Iterable["_Result"], int, str], Iterable["_Result"]]
+"""Hands on the items while it shows how many of the total are done, such as `console.track`."""
+
+
+def untracked(items: Iterable[_Result], total: int, what: str) -> Iterable[_Result]:
+    """A `Track` that shows nothing."""
+    return items
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,9 @@ class _Result:
     seconds: float
 
 
-def detect(predictor: Predictor, sources: Sequence[Source], folder: Path, model: str) -> Summary:
+def detect(
+    predictor: Predictor, sources: Sequence[Source], folder: Path, model: str, track: Track = untracked
+) -> Summary:
     """Run over every source, write an annotated copy of each and `detections.json`.
 
     Args:
@@ -58,13 +67,14 @@ def detect(predictor: Predictor, sources: Sequence[Source], folder: Path, model:
         sources: pictures and videos.
         folder: is created; files of the same name in it are replaced.
         model: its name, for the JSON.
+        track: is told how far the run is.
 
     Raises:
         InputError: a picture cannot be read, or the folder cannot be written.
     """
     make_folder(folder)
     names = predictor.meta.names
-    results = console.track(_run(predictor, sources), sum(source.frames for source in sources), "detecting")
+    results = track(_run(predictor, sources), sum(source.frames for source in sources), "detecting")
     targets = _targets(sources, folder)
     records, objects, seconds = [], 0, 0.0
     for source, group in groupby(results, key=lambda result: result.source):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ... import console
 from ...contract.choices import Backend
 from ...converters import read_network, recognise
 from ...converters.names import read_names
@@ -16,7 +16,11 @@ from .onnxruntime import OnnxRuntime
 
 
 def open_runtime(
-    path: Path, backend: Backend | None = None, device: str = "cpu", read: ReadOptions = ReadOptions()
+    path: Path,
+    backend: Backend | None = None,
+    device: str = "cpu",
+    read: ReadOptions = ReadOptions(),
+    note: Callable[[str], object] = str,
 ) -> Runtime:
     """Load a model to run it.
 
@@ -27,6 +31,7 @@ def open_runtime(
         backend: one of `choices.BACKENDS`; None takes what fits the file.
         device: "cpu", or a GPU as "cuda:0"; an engine runs on GPU 0 unless another is named.
         read: how a cfg or checkpoint is read; of a finished model only the class names can be others.
+        note: is told what the user should know, a sentence each.
 
     Raises:
         InputError: the file cannot be read, this backend cannot run it, or `read` asks for what only a conversion can do.
@@ -41,7 +46,7 @@ def open_runtime(
         return OnnxRuntime(_converted(path, read), device, where=str(path))
     runtime, lowered = open_onnx(path, device)
     for phrase in lowered:
-        console.say(f"note: {path}: {phrase}, since ONNX Runtime has no such plugin")
+        note(f"{path}: {phrase}, since ONNX Runtime has no such plugin")
     return _with_options(runtime, path, read)
 
 

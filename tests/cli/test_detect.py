@@ -16,7 +16,7 @@ from videos import read_video, write_video
 from trtzoo.cli import main
 from trtzoo.contract.properties import from_properties
 
-SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 PICTURES = SAMPLES / "pictures"
 SHAPES = SAMPLES / "shapes.cfg"
 

@@ -1,0 +1,136 @@
+"""What several commands share: choices, groups of flags, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..contract.choices import FAMILIES, HEADS
+
+if TYPE_CHECKING:
+    from ..contract.nms import NmsSettings
+    from ..converters.options import ReadOptions
+
+
+def add_reading(parser: argparse.ArgumentParser, families: Sequence[str] = FAMILIES) -> None:
+    group = parser.add_argument_group("reading the model")
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="DarkNet weights (default: STEM.weights beside the cfg)"
+    )
+    group.add_argument(
+        "--names", type=Path, metavar="FILE", help="class names, one a line (default: STEM.names beside the cfg)"
+    )
+    group.add_argument(
+        "--img-size",
+        type=positive,
+        nargs="+",
+        metavar="N",
+        help="input size: one number, or height and width (default: the model's own)",
+    )
+    group.add_argument("--head", choices=HEADS, help="head of a model that has both (default: one2one)")
+    group.add_argument("--family", choices=families, help="family, where it is not recognised")
+
+
+def add_thresholds(group: Any, conf: str, iou: str, topk: str) -> None:
+    group.add_argument("--conf-thres", type=float, metavar="X", help=f"least score, exclusive (default: {conf})")
+    group.add_argument(
+        "--iou-thres", type=float, metavar="X", help=f"greatest IoU of two boxes of a class (default: {iou})"
+    )
+    group.add_argument("--topk-all", type=positive, metavar="K", help=f"most detections a picture (default: {topk})")
+    labels = group.add_mutually_exclusive_group()
+    labels.add_argument(
+        "--single-label",
+        action="store_false",
+        dest="multi_label",
+        default=None,
+        help="one class a box (default: what the family's own framework does)",
+    )
+    labels.add_argument(
+        "--multi-label",
+        action="store_true",
+        dest="multi_label",
+        default=None,
+        help="every class of a box above the threshold",
+    )
+    group.add_argument("--class-agnostic", action="store_true", help="boxes of different classes suppress each other")
+
+
+def read_options(options: argparse.Namespace) -> ReadOptions:
+    from ..converters.options import ReadOptions
+
+    return ReadOptions(options.weights, options.names, _image_size(options.img_size), options.family, options.head)
+
+
+def _image_size(numbers: Sequence[int] | None) -> tuple[int, int] | None:
+    from ..errors import InputError
+
+    if not numbers:
+        return None
+    if len(numbers) > 2 or max(numbers) > 16384:
+        raise InputError(
+            f"--img-size {' '.join(map(str, numbers))}: give one number, or height and width, of at most 16384"
+        )
+    return numbers[0], numbers[-1]
+
+
+def candidates(options: argparse.Namespace) -> int:
+    """M, which must leave the NMS something to choose K rows from."""
+    return getattr(options, "nms_candidates", None) or (3840 if (options.topk_all or 0) >= 1000 else 1000)
+
+
+def with_flags(settings: NmsSettings, options: argparse.Namespace) -> NmsSettings:
+    """The settings with what the user gave."""
+    from dataclasses import replace
+
+    given = {key: getattr(options, key) for key in ("conf_thres", "iou_thres", "topk_all", "multi_label")}
+    changes = {key: value for key, value in given.items() if value is not None}
+    return replace(settings, **changes, class_agnostic=options.class_agnostic or settings.class_agnostic)
+
+
+def require(options: argparse.Namespace, condition: object, message: str) -> None:
+    """Wrong usage, exit code 2, where flags do not go together."""
+    if not condition:
+        options.usage_error(message)
+
+
+def dashed(flag: str) -> str:
+    """A flag as the user types it."""
+    if flag == "multi_label":
+        return "--single-label or --multi-label"
+    return f"--{flag.replace('_', '-')}"
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        hint = "; put MODEL before --img-size" if Path(text).suffix else ""
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number{hint}")
+    return int(text)
+
+
+def class_threshold(text: str) -> tuple[str, float]:
+    name, equals, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        equals = ""
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text} is no NAME=X, such as person=0.5")
+    return name, number
+
+
+def device(text: str) -> str:
+    if text in ("cpu", "cuda"):
+        return text
+    number = text.removeprefix("cuda:")
+    if not number.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is neither cpu nor the number of a GPU")
+    return f"cuda:{number}"
+
+
+def gpu_number(text: str) -> int:
+    number = device(text).partition(":")[2]
+    if not number:
+        raise argparse.ArgumentTypeError(f"{text} is not the number of a GPU")
+    return int(number)
