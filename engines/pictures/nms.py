@@ -34,7 +34,7 @@ def select(boxes: Array, scores: Array, settings: NmsSettings, suppress: bool = 
     anchors, classes = _candidates(scores, settings, settings.candidates if suppress else settings.topk_all)
     if not suppress:
         return anchors, classes
-    overlap = (_probabilistic_iou if boxes.shape[1] == 5 else _iou)(boxes[anchors])
+    overlap = overlaps(boxes[anchors])
     kept: list[int] = []
     alive = np.ones(len(anchors), bool)
     for row in range(len(anchors)):
@@ -44,6 +44,11 @@ def select(boxes: Array, scores: Array, settings: NmsSettings, suppress: bool = 
         rivals = alive if settings.class_agnostic else alive & (classes == classes[row])
         alive &= ~(rivals & (overlap(row) > settings.iou_thres))
     return anchors[kept], classes[kept]
+
+
+def overlaps(boxes: Array) -> Overlap:
+    """How much boxes [N, 4] overlap (intersection over union), or oriented ones [N, 5] (ProbIoU)."""
+    return (_probabilistic_iou if boxes.shape[1] == 5 else _iou)(boxes)
 
 
 def _candidates(scores: Array, settings: NmsSettings, count: int) -> tuple[Array, Array]:

@@ -1,0 +1,66 @@
+"""Ranges in a readable JSON file, found again only for the same model, pictures, preprocessing and method."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from ...files import make_folder, write_json
+from ...graph_passes.precision.qdq.insert import Quantisation
+
+SCHEMA = 1
+Key = Mapping[str, Any]
+"""Everything that the numbers depend on: JSON values, digests for the model and the pictures."""
+
+
+def cache_path(folder: Path, stem: str, key: Key) -> Path:
+    """Where the numbers of this key are kept: the name holds a hash of the whole key."""
+    return folder / f"{stem}.{_digest(key)}.json"
+
+
+def save(path: Path, key: Key, numbers: Quantisation) -> None:
+    """Write the thresholds and biases of a quantised network.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    make_folder(path.parent)
+    ranges = {name: _short(value) for name, value in numbers.thresholds.items()}
+    biases = {name: [_short(value) for value in values] for name, values in numbers.biases.items()}
+    write_json(path, {"schema": SCHEMA, "key": dict(key), "ranges": ranges, "biases": biases})
+
+
+def load(path: Path, key: Key | None = None) -> Quantisation | None:
+    """The numbers in a file; None where there is no file, or it is of another key (None takes any).
+
+    Raises:
+        InputError: it is damaged, or of a later trtzoo.
+    """
+    if not path.is_file():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] > SCHEMA:
+            raise InputError(f"{path} was written by a later trtzoo (schema {document['schema']}); upgrade trtzoo")
+        if key is not None and document["key"] != json.loads(json.dumps(dict(key))):
+            return None
+        ranges = {str(name): float(value) for name, value in document["ranges"].items()}
+        biases = {str(name): np.array(values, np.float32) for name, values in document["biases"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} holds no ranges that can be read ({error}); delete it and calibrate again") from error
+    return Quantisation(ranges, biases)
+
+
+def _digest(key: Key) -> str:
+    return hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _short(value: float) -> float:
+    """The shortest decimal that is the same float32."""
+    return float(str(np.float32(value)))
