@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ..contract.choices import AXIS_ORDERS, FRAME_COLOURS, AxisOrder, Colour
+from ..contract.choices import AxisOrder, Colour
 from ..contract.meta import ModelMeta
-from ..errors import InputError, UnsupportedError
+from ..errors import UnsupportedError
 from ..graph.editor import GraphEditor
 
 
@@ -31,13 +31,8 @@ def to_uint8_input(graph: gs.Graph, meta: ModelMeta, axes: AxisOrder = "hwc", co
         The metadata: type and layout of the input, and its channel order in `preprocess`.
 
     Raises:
-        InputError: axes or colour of another name.
         UnsupportedError: the graph's input is not a float picture.
     """
-    if axes not in AXIS_ORDERS or colour not in FRAME_COLOURS:
-        raise InputError(
-            f"--uint8-input {axes}-{colour} is not known; choose {' or '.join(AXIS_ORDERS)} and bgr or rgb"
-        )
     tensor = _float_picture(graph)
     batch, channels, height, width = tensor.shape
     if channels == 1:

@@ -12,7 +12,7 @@ from tiny_models import SIZE, tiny_detector
 from trtzoo.contract.meta import Preprocess
 from trtzoo.contract.outputs import input_spec
 from trtzoo.contract.properties import from_properties, to_properties
-from trtzoo.errors import InputError, UnsupportedError
+from trtzoo.errors import UnsupportedError
 from trtzoo.graph_passes.precision.half import to_half
 from trtzoo.graph_passes.uint8_input import to_uint8_input
 
@@ -66,13 +66,6 @@ def test_one_channel_has_no_colour() -> None:
     assert meta.preprocess.colour == "gray"
     frames = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
     np.testing.assert_allclose(run(graph, {"images": frames})["y"].ravel(), np.arange(16) / 255, rtol=1e-6)
-
-
-@pytest.mark.parametrize(("layout", "colour"), [("nhwc", "bgr"), ("hwc", "yuv")])
-def test_unknown_choice(layout: str, colour: str) -> None:
-    graph, meta = tiny_detector()
-    with pytest.raises(InputError, match=f"{layout}-{colour}"):
-        to_uint8_input(graph, meta, layout, colour)
 
 
 def test_four_channels_have_no_colours_to_turn() -> None:
