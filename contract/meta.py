@@ -6,24 +6,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .choices import AxisOrder, Colour, Family, HeadChoice, InputType, Layout, OutputLayout, Precision, Resize, Task
+from .choices import (
+    Anchor,
+    AxisOrder,
+    Colour,
+    Family,
+    HeadChoice,
+    InputType,
+    Layout,
+    OutputLayout,
+    Precision,
+    Resize,
+    Task,
+)
 from .nms import CONF_THRES, TOPK_ALL, GraphNms, NmsSettings, Suppression, usual_candidates
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How a picture becomes the network's input, float32 0..1.
+    """How a picture becomes the network's input.
 
     Attributes:
-        resize: "letterbox" keeps the aspect and pads around the centred picture; "stretch" does not; "crop" is a
-            classifier's: the shorter side to the input's size, then the centre.
-        pad: value of the padding, 0..1 (114/255; DarkNet's letter_box: 0.5).
+        resize: "letterbox" keeps the aspect and pads; "stretch" does not; "crop" is a classifier's: the shorter side to
+            the input's size, then the centre.
+        pad: value of the padding as a share of white, 0..1 (114/255; DarkNet's letter_box: 0.5).
         colour: channel order of the input, "rgb", "bgr" or "gray".
+        anchor: "centre" pads a letterboxed picture on both sides, "topleft" (YOLOX) right and below.
+        scale: value of white in a float input: 1, or 255 (YOLOX, DAMO-YOLO); what a uint8 pixel is multiplied with is
+            scale / 255.
     """
 
     resize: Resize = "letterbox"
     pad: float = 114 / 255
     colour: Colour = "rgb"
+    anchor: Anchor = "centre"
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,7 @@ class ModelMeta:
         multi_label: what the family's own framework does by default.
         iou_thres: the family's own framework's default.
         preprocess: how pictures become input.
-        input_dtype: "float32" or "float16" for values of 0..1, "uint8" for 0..255.
+        input_dtype: "float32" or "float16" for values of 0..`preprocess.scale`, "uint8" for 0..255.
         input_axes: "chw" or "hwc".
         source: name of the file it was converted from.
         source_sha256: of that file (DarkNet: of the weights).

@@ -43,7 +43,7 @@ def to_uint8_input(graph: gs.Graph, meta: ModelMeta, axes: AxisOrder = "hwc", co
     frames = gs.Variable(tensor.name, np.dtype(np.uint8), shape)
     tensor.name = f"{tensor.name}/float"
     graph.inputs = [frames if entry is tensor else entry for entry in graph.inputs]
-    _prepare(graph, frames, tensor, axes, swap=colour != meta.preprocess.colour)
+    _prepare(graph, frames, tensor, axes, meta.preprocess.scale, swap=colour != meta.preprocess.colour)
     return replace(
         meta,
         preprocess=replace(meta.preprocess, colour=colour),
@@ -61,7 +61,9 @@ def _float_picture(graph: gs.Graph) -> gs.Variable:
     raise UnsupportedError(f"--uint8-input needs one input [B, C, H, W] of floats; this graph has {seen}")
 
 
-def _prepare(graph: gs.Graph, frames: gs.Variable, target: gs.Variable, axes: AxisOrder, swap: bool) -> None:
+def _prepare(
+    graph: gs.Graph, frames: gs.Variable, target: gs.Variable, axes: AxisOrder, white: float, swap: bool
+) -> None:
     """Nodes from the frames to the network's own input."""
     editor, kind = GraphEditor(graph), target.dtype
     shape = list(frames.shape)
@@ -73,7 +75,7 @@ def _prepare(graph: gs.Graph, frames: gs.Variable, target: gs.Variable, axes: Ax
     if swap:
         order = np.array([2, 1, 0], np.int64)
         x = editor.node("Gather", [x, order], "/input/colour", shapes=[shape], dtypes=[kind], attrs={"axis": 1})[0]
-    scale = np.array(1 / 255, kind)
+    scale = np.array(white / 255, kind)
     node = gs.Node("Mul", editor.unique("/input/scale"), inputs=[x, editor.constant("/input/scale.1", scale)])
     graph.nodes.append(node)
     node.outputs.append(target)

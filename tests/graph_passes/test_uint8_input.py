@@ -42,6 +42,14 @@ def test_same_heads(batch: int | None, layout: str, colour: str, half: str) -> N
         np.testing.assert_allclose(outputs[name], values, **tolerance)
 
 
+def test_a_network_that_counts_to_255_gets_the_frames_as_they_are() -> None:
+    graph, meta = tiny_detector(2)
+    expected = run(graph, {"images": PREPARED * 255})
+    to_uint8_input(graph, replace(meta, preprocess=Preprocess(scale=255.0)))
+    for name, values in run(graph, {"images": FRAMES}).items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-3)
+
+
 def test_metadata_says_so_and_survives_the_file() -> None:
     graph, meta = tiny_detector()
     meta = to_uint8_input(graph, meta)
