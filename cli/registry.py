@@ -13,6 +13,8 @@ COMMANDS = (
     "inspect",
     "build",
     "lower",
+    "zoo",
+    "download",
 )
 """In the order of `--help`. Each is the module of this name in `commands/`, which has a `COMMAND`."""
 

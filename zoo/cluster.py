@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -102,6 +103,7 @@ class RayRunner:
         return int(code), bytes(out), bytes(err)
 
     def _connect(self, address: str) -> None:
+        _require_answer(address)
         os.environ.update({key: os.environ.get(key, value) for key, value in _SETTINGS.items()})
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if address:
@@ -116,6 +118,19 @@ class RayRunner:
             raise InputError(
                 f"--ray {address}: no Ray cluster answers there ({reason}); start one with `ray start --head`"
             ) from error
+
+
+def _require_answer(address: str) -> None:
+    """Refuse an address at which nothing listens: Ray itself would wait for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise InputError(
+            f"--ray {address}: no Ray cluster answers there ({error.strerror or error}); start one with `ray start --head`"
+        ) from error
 
 
 def _run_command(step: Step, folder: str) -> tuple[int, bytes, bytes]:

@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -34,6 +34,7 @@ TIMEOUT = (10, 30)
 """Seconds to connect, and without a byte of an answer."""
 FINAL = (400, 401, 403, 404, 405, 410, 451)
 """Answers that another attempt would not change."""
+MODEL_SUFFIXES = (".pt", ".pth", ".onnx", ".cfg", ".weights")
 HOME, MIRROR = "TRTZOO_HOME", "TRTZOO_MIRROR"
 """Environment variables: folder of the cache, and a URL that holds the catalogue's files by name."""
 
@@ -93,7 +94,7 @@ def download(
 
     Args:
         source: a catalogue name, or an `http://`, `https://` or `file://` URL.
-        folder: to put the files into; None takes the cache.
+        folder: to put the files into; None takes the cache. With the suffix of a model (`.pt`), the name of a single file.
         progress: is told how far each file is.
         sha256: that a single file must have; "" takes the catalogue's, where it knows one.
         force: fetch it even if it is there.
@@ -104,8 +105,12 @@ def download(
     Raises:
         InputError: unknown name, the server refuses or stays out of reach, or the file is not the one that was asked for.
     """
-    folder = make_folder(folder or cache_folder() / "weights")
     files = files_of(source)
+    if folder and folder.suffix in MODEL_SUFFIXES and not folder.is_dir():
+        if len(files) > 1:
+            raise InputError(f"-o {folder} is one file, and {source} has {len(files)}; name a folder")
+        files, folder = (replace(files[0], name=folder.name),), folder.parent
+    folder = make_folder(folder or cache_folder() / "weights")
     if sha256 and len(files) > 1:
         raise InputError(f"--sha256 is for one file; {source} has {', '.join(file.name for file in files)}")
     return [_one(file, sha256.lower() or file.sha256, folder / file.name, progress, force) for file in files]
@@ -138,7 +143,7 @@ def _one(file: CatalogueFile, wanted: str, path: Path, progress: Progress | None
 def _mirrored(file: CatalogueFile) -> str:
     """The URL of a file, at the user's mirror where one is named."""
     mirror = os.environ.get(MIRROR)
-    return f"{mirror.rstrip('/')}/{file.name}" if mirror else file.url
+    return f"{mirror.rstrip('/')}/{Path(urlsplit(file.url).path).name}" if mirror else file.url
 
 
 def _copy(url: str, part: Path) -> None:

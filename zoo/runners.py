@@ -61,6 +61,11 @@ class LocalRunner:
             self._running.discard(process)
         check(step, process.returncode, out, err)
 
+    @property
+    def workers(self) -> int:
+        """Steps worth starting at a time: one a processor."""
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
     def stop(self) -> None:
         """Interrupt what runs, and start nothing more."""
         with self._lock:

@@ -179,7 +179,7 @@ def _build_flags(model: Model) -> list[str]:
         opt_batch=build.opt_batch,
         max_batch=build.max_batch,
     )
-    return flags + [word for value in build.compute_capability for word in ("--compute-capability", value)]
+    return flags + (["--compute-capability", *build.compute_capability] if build.compute_capability else [])
 
 
 def _given(**values: object) -> list[str]:

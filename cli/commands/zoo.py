@@ -1,0 +1,218 @@
+"""`trtzoo zoo`: many models from one file, and the catalogue."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..flags import positive, require
+from ..registry import Command
+
+if TYPE_CHECKING:
+    from ...zoo.build import Outcome
+    from ...zoo.steps import Step
+
+EXAMPLES = """
+  trtzoo zoo build zoo.yaml                       everything that is not up to date
+  trtzoo zoo build zoo.yaml --only 'yolov8*' --dry-run
+  trtzoo zoo build zoo.yaml --ray auto            on the nodes of a Ray cluster
+  trtzoo zoo build --config config.yaml           one engine, from an application's vision.yolo
+  trtzoo zoo list --task pose                     official models
+  trtzoo zoo schema > zoo.schema.json             for editors
+"""
+
+LOCAL = "local"
+"""What `--ray` without an address means: a cluster of this machine alone."""
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    build = verbs.add_parser("build", help="make what a zoo.yaml asks for", allow_abbrev=False)
+    build.add_argument("file", nargs="?", type=Path, metavar="ZOO.yaml", help="models, precisions, targets")
+    build.add_argument(
+        "--config", type=Path, metavar="FILE", help="an application's config.yaml with vision.yolo instead"
+    )
+    build.add_argument("--target", metavar="WHAT", help="of --config: tensorrt or tensorrt-rtx (default: tensorrt)")
+    build.add_argument("-j", "--jobs", type=positive, metavar="N", help="steps at a time (default: one a processor)")
+    build.add_argument(
+        "--only", nargs="+", default=[], metavar="PATTERN", help="models or steps: 'yolov8*', '*/fp16-*'"
+    )
+    build.add_argument("--dry-run", action="store_true", help="say what would be done")
+    build.add_argument("--gpu", nargs="+", default=[], metavar="LABEL", help="labels of this machine's GPU in the file")
+    build.add_argument("--ray", nargs="?", const=LOCAL, metavar="ADDRESS", help="run the steps on a Ray cluster")
+    build.add_argument("--force-download", action="store_true", help="fetch again")
+    build.add_argument("--force-convert", action="store_true", help="convert and build again")
+    build.add_argument("--force-all", action="store_true", help="do everything again")
+    build.add_argument("--download-only", action="store_true", help="fetch the weights and stop")
+    build.add_argument("--skip-verify", action="store_true", help="leave the checks out")
+    build.add_argument("--verbose", action="store_true", help="a line for every step")
+    build.add_argument("--json", action="store_true", help="print the summary as JSON")
+    listing = verbs.add_parser("list", help="official models that can be named", allow_abbrev=False)
+    listing.add_argument("--task", metavar="TASK", help="only detect, pose, segment, obb or classify")
+    listing.add_argument("--family", metavar="FAMILY", help="only this family")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    verbs.add_parser("schema", help="print the JSON Schema of zoo.yaml", allow_abbrev=False)
+
+
+def _run(options: argparse.Namespace) -> int:
+    return {"build": _build, "list": _list, "schema": _schema}[options.verb](options)
+
+
+def _build(options: argparse.Namespace) -> int:
+    from ... import console
+    from ...zoo.build import chosen, run_steps
+
+    require(options, bool(options.file) != bool(options.config), "give a ZOO.yaml, or --config FILE")
+    require(
+        options,
+        not options.target or options.config,
+        "--target goes with --config; in a zoo.yaml, targets stand in the file",
+    )
+    steps, output = _steps(options)
+    steps = chosen(steps, options.only)
+    with _runner(options, output) as runner:
+        steps, left_out = _with_gpus(steps, runner.gpus if options.ray else options.gpu)
+        for step in left_out:
+            console.note(
+                f"{step.id} left out: it needs a GPU {step.gpu}; say --gpu {step.gpu} where one is, or use --ray"
+            )
+        with console.progress("building") as progress:
+            outcomes = run_steps(
+                steps, output, runner, options.jobs or runner.workers, _reporter(len(steps), progress, options.verbose),
+                options.dry_run, _forced(options),
+            )  # fmt: skip
+    return _tell(outcomes, output, options)
+
+
+def _steps(options: argparse.Namespace) -> tuple[list[Step], Path]:
+    """The steps that the file asks for, and the folder that keeps the records."""
+    if options.config:
+        from ...zoo.single import read_config, single_steps
+
+        base = options.config.resolve().parent
+        yolo = read_config(options.config)
+        steps = single_steps(yolo, base, options.target or "tensorrt", not options.skip_verify)
+        output = (base / yolo.model_path).resolve().parent
+    else:
+        from ...zoo.manifest import read_zoo
+        from ...zoo.steps import steps_of
+
+        zoo = read_zoo(options.file)
+        base = options.file.resolve().parent
+        output = (base / zoo.output).resolve()
+        steps = steps_of(zoo, base, output)
+    skipped = {"verify", "val"} if options.skip_verify else set()
+    kept = [step for step in steps if step.kind not in skipped]
+    return [step for step in kept if step.kind == "fetch" or not options.download_only], output
+
+
+def _runner(options: argparse.Namespace, output: Path) -> Any:
+    """A context that gives what runs the steps."""
+    from ...files import make_folder
+
+    folder = make_folder(output)
+    if options.ray is None:
+        from ...zoo.runners import LocalRunner
+
+        return nullcontext(LocalRunner(folder))
+    from ...zoo.cluster import RayRunner
+
+    return RayRunner("" if options.ray == LOCAL else options.ray, folder)
+
+
+def _with_gpus(steps: Sequence[Step], gpus: Sequence[str]) -> tuple[list[Step], list[Step]]:
+    """The steps that these GPUs can do, and those that need another one, with all that need their results."""
+    kept: list[Step] = []
+    left_out: list[Step] = []
+    missing: set[Path] = set()
+    for step in steps:
+        if (step.gpu and step.gpu not in gpus) or missing.intersection(step.inputs):
+            missing.update(step.outputs)
+            left_out.append(step)
+        else:
+            kept.append(step)
+    return kept, left_out
+
+
+def _forced(options: argparse.Namespace) -> set[str]:
+    """The kinds of steps that are done again."""
+    if options.force_all:
+        return {"fetch", "calibrate", "convert", "build", "verify", "val", "bundle"}
+    return ({"fetch"} if options.force_download else set()) | ({"convert", "build"} if options.force_convert else set())
+
+
+def _reporter(total: int, progress: Any, verbose: bool) -> Any:
+    """Tells of each step as it ends, called from several threads."""
+    from ... import console
+
+    ended: list[str] = []
+
+    def report(step: Step, what: str) -> None:
+        if what == "start":
+            progress(len(ended) / max(total, 1), step.id)
+            return
+        ended.append(step.id)
+        progress(len(ended) / max(total, 1), step.id)
+        if verbose or what == "failed":
+            console.say(f"{what}: {step.id}")
+
+    return report
+
+
+def _tell(outcomes: Sequence[Outcome], output: Path, options: argparse.Namespace) -> int:
+    """The summary, on the terminal and in OUTPUT/zoo.json; the exit code."""
+    import json
+
+    from ... import console
+    from ...files import write_json
+    from ...zoo.summary import counts, rows, to_document
+
+    document = to_document(outcomes, output)
+    if not options.dry_run:
+        write_json(output / "zoo.json", document)
+    if options.json:
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+    else:
+        console.table("", ["model", "steps", "seconds"], rows(outcomes))
+        print(f"{output}: " + ", ".join(f"{count} {state}" for state, count in counts(outcomes).items()))
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    for outcome in failed:
+        console.say(f"{outcome.step.id}: {outcome.message}")
+    if failed:
+        console.say(f"error: {len(failed)} of {len(outcomes)} steps failed, see above; the others are done")
+    return 1 if failed else 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    import json
+    from dataclasses import asdict
+
+    from ... import console
+    from ...zoo.catalogue import catalogue
+
+    models = [
+        model
+        for model in catalogue().values()
+        if options.task in (None, model.task) and options.family in (None, model.family)
+    ]
+    if options.json:
+        print(json.dumps([asdict(model) for model in models], indent=1))
+    else:
+        lines = [[model.name, model.family, model.task, model.licence, model.files[0].url] for model in models]
+        console.table("", ["name", "family", "task", "licence", "from"], lines)
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    import json
+
+    from ...zoo.manifest import json_schema
+
+    print(json.dumps(json_schema(), indent=1))
+    return 0
+
+
+COMMAND = Command("zoo", "build many models from one file, and list official ones", EXAMPLES, _add_flags, _run)

@@ -1,0 +1,145 @@
+"""The steps on a Ray cluster on this machine's loopback: same bytes as here, GPUs by label, lost workers and nodes survived."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from trtzoo.errors import InputError
+from trtzoo.zoo.build import run_steps
+from trtzoo.zoo.cluster import RayRunner
+from trtzoo.zoo.runners import LocalRunner
+from trtzoo.zoo.steps import Step
+
+os.environ.update({"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"})
+ray = pytest.importorskip("ray", reason="`pip install trtzoo[ray]`")
+pytest.importorskip("pytask_parallel", reason="`pip install trtzoo[zoo]`")
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+MEMORY = 100 << 20
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head that runs nothing, and one node with one CPU and a GPU of the label sm86."""
+    from ray.cluster_utils import Cluster
+
+    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+        made = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": MEMORY},
+        )
+        made.add_node(num_cpus=1, resources={"gpu:sm86": 1}, object_store_memory=MEMORY)
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def runner(cluster, tmp_path):
+    with RayRunner(cluster.address, tmp_path) as made:
+        yield made
+
+
+def convert(folder, name, *more, gpu="", parent="out"):
+    for suffix in ("cfg", "weights", "names"):
+        shutil.copy(SAMPLES / f"shapes.{suffix}", folder)
+    onnx = folder / parent / f"{name}.onnx"
+    command = ("convert", str(folder / "shapes.cfg"), "-o", str(onnx), *more)
+    return Step(f"{name}/convert", name, "convert", command, (folder / "shapes.cfg",), (onnx,), gpu)
+
+
+def states(outcomes):
+    return {outcome.step.model: (outcome.state, outcome.message) for outcome in outcomes}
+
+
+def test_a_cluster_writes_the_same_bytes_as_this_process(runner, tmp_path):
+    flags = {"raw": (), "rows": ("--end2end",), "half": ("--end2end", "--half")}
+    there = [convert(tmp_path, name, *more) for name, more in flags.items()]
+    here = [convert(tmp_path, name, *more, parent="here") for name, more in flags.items()]
+    assert set(states(run_steps(there, tmp_path / "out", runner, runner.workers)).values()) == {("done", "")}
+    run_steps(here, tmp_path / "here", LocalRunner(tmp_path))
+    for one, other in zip(there, here, strict=True):
+        assert one.outputs[0].read_bytes() == other.outputs[0].read_bytes()
+    assert set(states(run_steps(there, tmp_path / "out", LocalRunner(tmp_path))).values()) == {("unchanged", "")}
+
+
+def test_a_gpu_that_no_node_has_fails_its_steps_alone(runner, tmp_path):
+    assert runner.gpus == ("sm86",)
+    steps = [convert(tmp_path, "a", gpu="sm86"), convert(tmp_path, "b", gpu="sm99"), convert(tmp_path, "c")]
+    found = states(run_steps(steps, tmp_path / "out", runner, runner.workers))
+    assert (found["a"], found["c"]) == (("done", ""), ("done", ""))
+    assert found["b"][0] == "failed"
+    assert "gpu:sm99" in found["b"][1]
+
+
+def test_a_failed_command_gives_its_last_word(runner, tmp_path):
+    found = states(run_steps([convert(tmp_path, "a", "--opset", "3")], tmp_path / "out", runner))
+    assert "--opset 3 is not supported" in found["a"][1]
+
+
+def workers_of_steps():
+    """Process numbers of Ray workers that wait for a step's command."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            words = path.read_bytes().decode(errors="replace").split("\0")
+            if "trtzoo.zoo.child" in words:
+                found.append(int(words[words.index("trtzoo.zoo.child") + 1]))
+    return found
+
+
+def test_a_killed_worker_costs_only_its_own_step_a_second_start(runner, tmp_path):
+    started, killed = Counter(), []
+
+    def report(step, what):
+        started[step.id] += what == "start"
+        if step.model == "b" and what == "start":
+            import threading
+
+            threading.Thread(target=kill_one, args=(killed,)).start()
+
+    steps = [convert(tmp_path, name) for name in "abc"]
+    found = states(run_steps(steps, tmp_path / "out", runner, 1, report))
+    assert killed
+    assert set(found.values()) == {("done", "")}
+    assert set(started.values()) == {1}
+
+
+def kill_one(killed):
+    end = time.monotonic() + 10
+    while not killed and time.monotonic() < end:
+        for number in workers_of_steps():
+            os.kill(number, signal.SIGKILL)
+            killed.append(number)
+            return
+        time.sleep(0.01)
+
+
+def test_a_lost_node_is_survived(cluster, tmp_path):
+    """A second node comes, and goes in the middle of the work."""
+    node = cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+    with RayRunner(cluster.address, tmp_path) as runner:
+        assert runner.workers == 2
+        gone = []
+
+        def report(step, what):
+            if what == "done" and not gone:
+                gone.append(step.id)
+                cluster.remove_node(node, allow_graceful=False)
+
+        steps = [convert(tmp_path, name) for name in "abcdef"]
+        found = states(run_steps(steps, tmp_path / "out", runner, 2, report))
+    assert gone
+    assert set(found.values()) == {("done", "")}
+
+
+def test_no_cluster_at_an_address_is_said(tmp_path):
+    with pytest.raises(InputError, match=r"--ray 127\.0\.0\.1:9: no Ray cluster answers there"):
+        RayRunner("127.0.0.1:9", tmp_path)
