@@ -183,8 +183,9 @@ def _meta_facts(meta: ModelMeta) -> dict[str, str]:
 def _preprocessing(meta: ModelMeta) -> str:
     settings = meta.preprocess
     pad = f" with {settings.pad:.4g}" if settings.resize == "letterbox" else ""
-    values = "0..255" if meta.input_dtype == "uint8" else "0..1"
-    return f"{settings.resize}{pad}, {settings.colour}, {values}"
+    corner = " (top left)" if settings.resize == "letterbox" and settings.anchor == "topleft" else ""
+    white = 255 if meta.input_dtype == "uint8" else settings.scale
+    return f"{settings.resize}{corner}{pad}, {settings.colour}, 0..{white:g}"
 
 
 def _spec(meta: ModelMeta) -> str:

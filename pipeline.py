@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .contract.choices import AxisOrder, FrameColour, Layout
+from .contract.choices import AXIS_ORDERS, FRAME_COLOURS, LAYOUTS, AxisOrder, FrameColour, Layout
 from .contract.meta import ModelMeta
-from .contract.nms import NmsSettings
+from .contract.nms import NmsSettings, check_ranges
 from .contract.properties import from_properties, to_properties
+from .contract.target import parse_target
 from .converters import read_network, recognise
 from .converters.options import ReadOptions
 from .errors import InputError, UnsupportedError
@@ -30,18 +31,41 @@ class EndToEnd:
     """NMS in the graph.
 
     Attributes:
-        settings: route and limits.
-        target: what the graph is for, as `graph_passes.target.parse_target` reads it.
-        multi_label: every class of a box above the threshold; None does what the family's own framework does.
+        settings: route, thresholds and limits.
+        target: what the graph is for, as `contract.target.parse_target` reads it.
         runtime_thresholds: make the thresholds inputs of the graph.
         class_thresholds: higher score thresholds of single classes, by name.
+
+    Raises:
+        InputError: no such target, or a threshold out of range.
+        UnsupportedError: a target that is too old.
     """
 
     settings: NmsSettings = NmsSettings()
     target: str = "onnxruntime"
-    multi_label: bool | None = None
     runtime_thresholds: bool = False
     class_thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        parse_target(self.target)
+        for name, value in self.class_thresholds.items():
+            if not 0 <= value < 1:
+                raise InputError(f"threshold {value} of class {name!r} is out of range; choose 0 to below 1")
+
+
+@dataclass(frozen=True)
+class NewThresholds:
+    """Other thresholds for an ONNX file that is end to end already; None leaves one as it is.
+
+    Raises:
+        InputError: a threshold is out of range.
+    """
+
+    conf_thres: float | None = None
+    iou_thres: float | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges(self.conf_thres, self.iou_thres)
 
 
 @dataclass(frozen=True)
@@ -64,6 +88,12 @@ class Uint8Input:
     axes: AxisOrder = "hwc"
     colour: FrameColour = "bgr"
 
+    def __post_init__(self) -> None:
+        if self.axes not in AXIS_ORDERS or self.colour not in FRAME_COLOURS:
+            raise InputError(
+                f"--uint8-input {self.axes}-{self.colour} is not known; choose {' or '.join(AXIS_ORDERS)} and bgr or rgb"
+            )
+
 
 @dataclass(frozen=True)
 class ConvertSettings:
@@ -75,12 +105,14 @@ class ConvertSettings:
         opset: of the ONNX. An ONNX file keeps its own.
         end2end: NMS in the graph; None leaves the raw heads.
         layout: dressing of the outputs; None is the contract's own.
-        conf_thres: new score threshold for an ONNX file that is end to end already.
-        iou_thres: new IoU threshold for such a file.
+        thresholds: of an ONNX file that is end to end already; None leaves them.
         half: FP16 in the graph; None leaves single precision.
         uint8_input: pictures as the input; None leaves float32, 0..1.
         simplify: run onnxsim over a graph that another exporter wrote.
         verify: run the written file once and check its outputs.
+
+    Raises:
+        InputError: two settings that exclude each other, or a value out of range.
     """
 
     read: ReadOptions = ReadOptions()
@@ -88,12 +120,23 @@ class ConvertSettings:
     opset: int = 17
     end2end: EndToEnd | None = None
     layout: Layout | None = None
-    conf_thres: float | None = None
-    iou_thres: float | None = None
+    thresholds: NewThresholds | None = None
     half: Half | None = None
     uint8_input: Uint8Input | None = None
     simplify: bool = False
     verify: bool = True
+
+    def __post_init__(self) -> None:
+        if self.batch is not None and self.batch < 1:
+            raise InputError(f"--batch-size {self.batch} is out of range; choose 1 or more")
+        if self.layout not in (None, *LAYOUTS):
+            raise InputError(f"--layout {self.layout} is not known; choose {', '.join(LAYOUTS)}")
+        if self.end2end and self.thresholds:
+            raise InputError(
+                "new thresholds are for a file that is end to end already; give those of --end2end in its settings"
+            )
+        if self.uint8_input and self.half and self.half.half_io:
+            raise InputError("--uint8-input and --half-io exclude each other")
 
 
 @dataclass(frozen=True)
@@ -212,6 +255,8 @@ def load_model(path: Path, settings: ConvertSettings) -> Model:
     """
     _refuse_for_deepstream(settings)
     model = read_model(path, settings)
+    if settings.thresholds:
+        model = _with_thresholds(model, settings.thresholds)
     if settings.simplify:
         model = _simplify(model)
     overflow = _overflow(model, settings.half.pictures) if settings.half and settings.half.pictures else {}
@@ -261,7 +306,7 @@ def read_model(path: Path, settings: ConvertSettings) -> Model:
     if recognise(path) == "onnx" and settings.read.family in (None, "onnx"):
         from .converters.foreign_onnx.importer import read
 
-        return _with_thresholds(_batch_kept(Model(*read(path, settings.read)), settings.batch), settings)
+        return _batch_kept(Model(*read(path, settings.read)), settings.batch)
     from .converters.network import to_graph
 
     network = read_network(path, settings.read)
@@ -282,19 +327,16 @@ def write_model(graph: gs.Graph, properties: Properties, output: Path, check: Mo
 
 
 def _add_nms(model: Model, wanted: EndToEnd, layout: Layout, path: Path) -> Model:
-    from .contract.target import parse_target
     from .graph_passes.class_thresholds import set_class_thresholds
     from .graph_passes.nms import add_nms
     from .graph_passes.thresholds import runtime_thresholds
 
     if model.meta.end2end:
         raise InputError(f"{path} is end to end already; leave --end2end out, or convert the original model")
-    multi_label = model.meta.multi_label if wanted.multi_label is None else wanted.multi_label
-    settings = replace(wanted.settings, multi_label=multi_label)
     meta = model.meta
     if wanted.class_thresholds:
         meta = set_class_thresholds(model.graph, meta, wanted.class_thresholds)
-    meta, reason = add_nms(model.graph, meta, settings, parse_target(wanted.target), layout)
+    meta, reason = add_nms(model.graph, meta, wanted.settings, parse_target(wanted.target), layout)
     if wanted.runtime_thresholds:
         meta = runtime_thresholds(model.graph, meta, defaults=parse_target(wanted.target).kind == "onnxruntime")
     return replace(model, meta=meta, notes=(*model.notes, reason))
@@ -309,13 +351,11 @@ def _batch_kept(model: Model, wanted: int | None) -> Model:
     return replace(model, notes=(*model.notes, note))
 
 
-def _with_thresholds(model: Model, settings: ConvertSettings) -> Model:
-    """The thresholds of a graph that is end to end already, changed where the user asks for it."""
-    if not model.meta.end2end or (settings.conf_thres is None and settings.iou_thres is None):
-        return model
+def _with_thresholds(model: Model, wanted: NewThresholds) -> Model:
+    """The thresholds of a graph that is end to end already, changed."""
     from .graph_passes.thresholds import set_thresholds
 
-    return replace(model, meta=set_thresholds(model.graph, model.meta, settings.conf_thres, settings.iou_thres))
+    return replace(model, meta=set_thresholds(model.graph, model.meta, wanted.conf_thres, wanted.iou_thres))
 
 
 def simplify_model(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:

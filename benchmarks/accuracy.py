@@ -15,7 +15,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +114,7 @@ def predictors(subject: Subject, folder: Path) -> tuple[Predictor, Predictor]:
     whole = open_runtime(
         convert(model, folder / "end2end.onnx", ConvertSettings(read, end2end=EndToEnd(settings))).path
     )
-    behind = NmsSettings(**{**settings.__dict__, "multi_label": raw.meta.multi_label, "candidates": 30000})
+    behind = replace(settings, candidates=30000)
     return Predictor(raw, behind), Predictor(whole)
 
 

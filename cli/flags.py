@@ -33,12 +33,15 @@ def add_reading(parser: argparse.ArgumentParser, families: Sequence[str] = FAMIL
     group.add_argument("--family", choices=families, help="family, where it is not recognised")
 
 
-def add_thresholds(group: Any, conf: str, iou: str, topk: str) -> None:
-    group.add_argument("--conf-thres", type=float, metavar="X", help=f"least score, exclusive (default: {conf})")
+def add_thresholds(group: Any) -> None:
+    group.add_argument("--conf-thres", type=float, metavar="X", help="least score, exclusive (default: 0.25)")
     group.add_argument(
-        "--iou-thres", type=float, metavar="X", help=f"greatest IoU of two boxes of a class (default: {iou})"
+        "--iou-thres",
+        type=float,
+        metavar="X",
+        help="greatest IoU of two boxes of a class (default: the family's own: 0.45, Ultralytics 0.7)",
     )
-    group.add_argument("--topk-all", type=positive, metavar="K", help=f"most detections a picture (default: {topk})")
+    group.add_argument("--topk-all", type=positive, metavar="K", help="most detections a picture (default: 100)")
     labels = group.add_mutually_exclusive_group()
     labels.add_argument(
         "--single-label",
@@ -75,18 +78,19 @@ def _image_size(numbers: Sequence[int] | None) -> tuple[int, int] | None:
     return numbers[0], numbers[-1]
 
 
-def candidates(options: argparse.Namespace) -> int:
-    """M, which must leave the NMS something to choose K rows from."""
-    return getattr(options, "nms_candidates", None) or (3840 if (options.topk_all or 0) >= 1000 else 1000)
+def nms_settings(options: argparse.Namespace) -> NmsSettings:
+    """What the user says about the suppression."""
+    from ..contract.nms import NmsSettings
 
-
-def with_flags(settings: NmsSettings, options: argparse.Namespace) -> NmsSettings:
-    """The settings with what the user gave."""
-    from dataclasses import replace
-
-    given = {key: getattr(options, key) for key in ("conf_thres", "iou_thres", "topk_all", "multi_label")}
-    changes = {key: value for key, value in given.items() if value is not None}
-    return replace(settings, **changes, class_agnostic=options.class_agnostic or settings.class_agnostic)
+    return NmsSettings(
+        route=getattr(options, "nms", None) or "auto",
+        iou_thres=options.iou_thres,
+        conf_thres=options.conf_thres,
+        topk_all=options.topk_all,
+        candidates=getattr(options, "nms_candidates", None),
+        multi_label=options.multi_label,
+        class_agnostic=options.class_agnostic,
+    )
 
 
 def require(options: argparse.Namespace, condition: object, message: str) -> None:

@@ -17,6 +17,8 @@ HEADS: tuple[HeadChoice, ...] = get_args(HeadChoice)
 
 Resize = Literal["letterbox", "stretch", "crop"]
 Colour = Literal["rgb", "bgr", "gray"]
+Anchor = Literal["centre", "topleft"]
+"""Where a letterboxed picture lies in the input."""
 
 FrameColour = Literal["bgr", "rgb"]
 FRAME_COLOURS: tuple[FrameColour, ...] = get_args(FrameColour)

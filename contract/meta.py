@@ -6,24 +6,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .choices import AxisOrder, Colour, Family, HeadChoice, InputType, Layout, OutputLayout, Precision, Resize, Task
-from .nms import NmsSettings
+from .choices import (
+    Anchor,
+    AxisOrder,
+    Colour,
+    Family,
+    HeadChoice,
+    InputType,
+    Layout,
+    OutputLayout,
+    Precision,
+    Resize,
+    Task,
+)
+from .nms import CONF_THRES, TOPK_ALL, GraphNms, NmsSettings, Suppression, usual_candidates
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How a picture becomes the network's input, float32 0..1.
+    """How a picture becomes the network's input.
 
     Attributes:
-        resize: "letterbox" keeps the aspect and pads around the centred picture; "stretch" does not; "crop" is a
-            classifier's: the shorter side to the input's size, then the centre.
-        pad: value of the padding, 0..1 (114/255; DarkNet's letter_box: 0.5).
+        resize: "letterbox" keeps the aspect and pads; "stretch" does not; "crop" is a classifier's: the shorter side to
+            the input's size, then the centre.
+        pad: value of the padding as a share of white, 0..1 (114/255; DarkNet's letter_box: 0.5).
         colour: channel order of the input, "rgb", "bgr" or "gray".
+        anchor: "centre" pads a letterboxed picture on both sides, "topleft" (YOLOX) right and below.
+        scale: value of white in a float input: 1, or 255 (YOLOX, DAMO-YOLO); what a uint8 pixel is multiplied with is
+            scale / 255.
     """
 
     resize: Resize = "letterbox"
     pad: float = 114 / 255
     colour: Colour = "rgb"
+    anchor: Anchor = "centre"
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -42,13 +59,14 @@ class ModelMeta:
         nms_free: the head gives one box an object (one-to-one heads of v10 and 26).
         head: "one2one" or "one2many" where the file has both, else None.
         multi_label: what the family's own framework does by default.
+        iou_thres: the family's own framework's default.
         preprocess: how pictures become input.
-        input_dtype: "float32" or "float16" for values of 0..1, "uint8" for 0..255.
+        input_dtype: "float32" or "float16" for values of 0..`preprocess.scale`, "uint8" for 0..255.
         input_axes: "chw" or "hwc".
         source: name of the file it was converted from.
         source_sha256: of that file (DarkNet: of the weights).
         precision: "fp32", "fp16" or "int8".
-        nms: settings of the graph's NMS, None for raw heads.
+        nms: the graph's NMS, None for raw heads.
         layout: "raw", or how end-to-end rows are dressed: "separate", "flat", "deepstream", "ultralytics".
         extra: further facts a family wants kept, JSON values.
     """
@@ -64,13 +82,14 @@ class ModelMeta:
     nms_free: bool = False
     head: HeadChoice | None = None
     multi_label: bool = False
+    iou_thres: float = 0.45
     preprocess: Preprocess = Preprocess()
     input_dtype: InputType = "float32"
     input_axes: AxisOrder = "chw"
     source: str = ""
     source_sha256: str = ""
     precision: Precision = "fp32"
-    nms: NmsSettings | None = None
+    nms: GraphNms | None = None
     layout: OutputLayout = "raw"
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -79,6 +98,16 @@ class ModelMeta:
         """Whether the graph ends in detections instead of raw heads."""
         return self.nms is not None
 
-    def with_nms(self, nms: NmsSettings, layout: Layout = "separate") -> ModelMeta:
+    def with_nms(self, nms: GraphNms, layout: Layout = "separate") -> ModelMeta:
         """The metadata of the same model with NMS in its graph."""
         return replace(self, nms=nms, layout=layout)
+
+    def suppression(self, settings: NmsSettings) -> Suppression:
+        """How the model's boxes are suppressed: as the settings say, else as its graph does, else as its framework does."""
+        if self.nms:
+            return replace(self.nms, **settings.given())
+        rows = settings.topk_all or TOPK_ALL
+        framework = Suppression(
+            self.iou_thres, CONF_THRES, rows, usual_candidates(rows), self.multi_label, class_agnostic=False
+        )
+        return replace(framework, **settings.given())

@@ -1,19 +1,22 @@
-"""How an end-to-end graph suppresses boxes."""
+"""How boxes are suppressed: what a user may say about it, and what is then done."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from ..errors import InputError
-from .choices import ROUTE_CHOICES, RouteChoice
+from .choices import ROUTE_CHOICES, Route, RouteChoice
+
+CONF_THRES = 0.25
+TOPK_ALL = 100
 
 
 @dataclass(frozen=True)
-class NmsSettings:
-    """How an end-to-end graph suppresses boxes.
+class Suppression:
+    """How boxes are suppressed, without anything left open.
 
     Attributes:
-        route: which pass did it: "plain", "efficient", "efficient-idx", "onnx" or "none"; "auto" leaves the choice.
         iou_thres: a box goes when its IoU with a kept one of its class is greater; 0 to 1.
         conf_thres: only scores greater than this are candidates; 0 to below 1.
         topk_all: K, rows of the result an image.
@@ -22,24 +25,89 @@ class NmsSettings:
         class_agnostic: boxes of different classes suppress each other too.
 
     Raises:
+        InputError: a value is out of range.
+    """
+
+    iou_thres: float
+    conf_thres: float
+    topk_all: int
+    candidates: int
+    multi_label: bool
+    class_agnostic: bool
+
+    def __post_init__(self) -> None:
+        check_ranges(self.conf_thres, self.iou_thres, self.topk_all, self.candidates)
+
+
+@dataclass(frozen=True)
+class GraphNms(Suppression):
+    """The NMS in a graph.
+
+    Attributes:
+        route: which pass put it there.
+    """
+
+    route: Route
+
+
+@dataclass(frozen=True)
+class NmsSettings:
+    """What a user may say about the suppression; None leaves it to the model.
+
+    Attributes:
+        route: of the NMS in a graph; "auto" takes what fits the target best.
+        iou_thres: as in `Suppression`; None is what the family's own framework does (`ModelMeta.iou_thres`).
+        conf_thres: as in `Suppression`; None is 0.25.
+        topk_all: as in `Suppression`; None is 100.
+        candidates: as in `Suppression`; None is what suits the route and `topk_all`.
+        multi_label: as in `Suppression`; None is what the family's own framework does (`ModelMeta.multi_label`).
+        class_agnostic: as in `Suppression`.
+
+    Raises:
         InputError: a value is out of range, or no such route.
     """
 
     route: RouteChoice = "auto"
-    iou_thres: float = 0.45
-    conf_thres: float = 0.25
-    topk_all: int = 100
-    candidates: int = 1000
-    multi_label: bool = False
+    iou_thres: float | None = None
+    conf_thres: float | None = None
+    topk_all: int | None = None
+    candidates: int | None = None
+    multi_label: bool | None = None
     class_agnostic: bool = False
 
     def __post_init__(self) -> None:
         if self.route not in ROUTE_CHOICES:
             raise InputError(f"--nms {self.route} is not a route; choose {', '.join(ROUTE_CHOICES)}")
-        if not 0 <= self.conf_thres < 1:
-            raise InputError(f"--conf-thres {self.conf_thres} is out of range; choose 0 to below 1")
-        if not 0 <= self.iou_thres <= 1:
-            raise InputError(f"--iou-thres {self.iou_thres} is out of range; choose 0 to 1")
-        for flag, count in (("--topk-all", self.topk_all), ("--nms-candidates", self.candidates)):
-            if count < 1:
-                raise InputError(f"{flag} {count} is out of range; choose 1 or more")
+        check_ranges(self.conf_thres, self.iou_thres, self.topk_all, self.candidates)
+
+    def given(self) -> dict[str, Any]:
+        """What the user said about the `Suppression`."""
+        said = {field.name: getattr(self, field.name) for field in fields(Suppression)} | {
+            "class_agnostic": self.class_agnostic or None
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+
+def check_ranges(
+    conf_thres: float | None = None,
+    iou_thres: float | None = None,
+    topk_all: int | None = None,
+    candidates: int | None = None,
+) -> None:
+    """Refuse values outside their range; None is no value.
+
+    Raises:
+        InputError: naming the flag.
+    """
+    if conf_thres is not None and not 0 <= conf_thres < 1:
+        raise InputError(f"--conf-thres {conf_thres} is out of range; choose 0 to below 1")
+    if iou_thres is not None and not 0 <= iou_thres <= 1:
+        raise InputError(f"--iou-thres {iou_thres} is out of range; choose 0 to 1")
+    for flag, count in (("--topk-all", topk_all), ("--nms-candidates", candidates)):
+        if count is not None and count < 1:
+            raise InputError(f"{flag} {count} is out of range; choose 1 or more")
+
+
+def usual_candidates(topk_all: int) -> int:
+    """M where the user says nothing: it must leave the suppression something to choose K rows from."""
+    return 3840 if topk_all >= 1000 else 1000

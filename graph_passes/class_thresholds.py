@@ -31,7 +31,7 @@ def set_class_thresholds(graph: gs.Graph, meta: ModelMeta, thresholds: Mapping[s
         thresholds: by class name, each 0 to below 1; classes that are not named pass all scores.
 
     Raises:
-        InputError: a class that the model does not have, or a threshold out of range.
+        InputError: a class that the model does not have.
         UnsupportedError: the graph has no raw scores.
     """
     _check(meta, thresholds)
@@ -49,8 +49,6 @@ def set_class_thresholds(graph: gs.Graph, meta: ModelMeta, thresholds: Mapping[s
 
 
 def _check(meta: ModelMeta, thresholds: Mapping[str, float]) -> None:
-    for name, value in thresholds.items():
+    for name in thresholds:
         if name not in meta.names:
             raise InputError(f"no class {name!r} in this model; it has {', '.join(meta.names[:10])}, ...")
-        if not 0 <= value < 1:
-            raise InputError(f"threshold {value} of class {name!r} is out of range; choose 0 to below 1")

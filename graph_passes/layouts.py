@@ -17,10 +17,10 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ..contract.choices import LAYOUTS, Layout
+from ..contract.choices import Layout
 from ..contract.meta import ModelMeta
 from ..contract.outputs import end2end_outputs, raw_outputs
-from ..errors import InputError, ModelError, UnsupportedError
+from ..errors import ModelError, UnsupportedError
 from ..graph.emitter import Emitter, Tensor
 
 DEEPSTREAM_ROWS = 200
@@ -31,7 +31,6 @@ def apply_layout(graph: gs.Graph, meta: ModelMeta, layout: Layout) -> ModelMeta:
     """Dress the outputs of a graph in place, raw heads or `separate` end-to-end rows, and return its metadata.
 
     Raises:
-        InputError: no such layout.
         ModelError: the outputs are not those that the metadata promises.
         UnsupportedError: the layout cannot hold this model's outputs.
     """
@@ -46,9 +45,7 @@ def apply_layout(graph: gs.Graph, meta: ModelMeta, layout: Layout) -> ModelMeta:
 
 
 def check_layout(meta: ModelMeta, layout: Layout) -> None:
-    """Raise where `layout` does not exist (InputError) or cannot hold the model's outputs (UnsupportedError)."""
-    if layout not in LAYOUTS:
-        raise InputError(f"--layout {layout} is not known; choose {', '.join(LAYOUTS)}")
+    """Raise UnsupportedError where `layout` cannot hold the model's outputs."""
     if not meta.end2end:
         if layout in ("flat", "deepstream") and meta.task != "classify":
             raise UnsupportedError(f"--layout {layout} dresses rows of detections; add --end2end")
@@ -74,7 +71,7 @@ def dress_rows(graph: gs.Graph, meta: ModelMeta, outputs: Mapping[str, Tensor], 
         graph: holds the outputs.
         meta: with its NMS settings.
         outputs: and for a segment model in the `ultralytics` layout also `det_coeffs` [B, K, M] and `protos`.
-        layout: one of `LAYOUTS`.
+        layout: the dressing.
     """
     emit = Emitter(graph, "/layout")
     if layout == "flat":

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from ..contract.meta import ModelMeta
-from ..contract.nms import NmsSettings
+from ..contract.nms import GraphNms
 from ..contract.outputs import THRESHOLD_ROWS
 from ..errors import ModelError, UnsupportedError
 from ..graph.emitter import Emitter, Tensor
@@ -38,12 +38,12 @@ class Thresholds:
     iou: Tensor
 
 
-def conf_constant(emit: Emitter, settings: NmsSettings) -> Tensor:
+def conf_constant(emit: Emitter, settings: GraphNms) -> Tensor:
     """The score threshold that a route compares with, float32 [1]."""
     return emit.constant(CONF, np.array([settings.conf_thres], np.float32))
 
 
-def threshold_constants(emit: Emitter, settings: NmsSettings) -> Thresholds:
+def threshold_constants(emit: Emitter, settings: GraphNms) -> Thresholds:
     """Both constants, for a route that compares overlaps itself."""
     return Thresholds(conf_constant(emit, settings), emit.constant(IOU, np.array([settings.iou_thres], np.float32)))
 
@@ -134,7 +134,7 @@ def _replace(graph: gs.Graph, old: gs.Constant, fresh: Input) -> None:
         node.inputs = [shaped if tensor is old else tensor for tensor in node.inputs]
 
 
-def _changeable(meta: ModelMeta) -> NmsSettings:
+def _changeable(meta: ModelMeta) -> GraphNms:
     """The settings of a graph whose thresholds are in it."""
     if meta.nms is None:
         raise UnsupportedError("a model with raw heads has no thresholds; convert it with --end2end")

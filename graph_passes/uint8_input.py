@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ..contract.choices import AXIS_ORDERS, FRAME_COLOURS, AxisOrder, Colour
+from ..contract.choices import AxisOrder, Colour
 from ..contract.meta import ModelMeta
-from ..errors import InputError, UnsupportedError
+from ..errors import UnsupportedError
 from ..graph.editor import GraphEditor
 
 
@@ -31,13 +31,8 @@ def to_uint8_input(graph: gs.Graph, meta: ModelMeta, axes: AxisOrder = "hwc", co
         The metadata: type and layout of the input, and its channel order in `preprocess`.
 
     Raises:
-        InputError: axes or colour of another name.
         UnsupportedError: the graph's input is not a float picture.
     """
-    if axes not in AXIS_ORDERS or colour not in FRAME_COLOURS:
-        raise InputError(
-            f"--uint8-input {axes}-{colour} is not known; choose {' or '.join(AXIS_ORDERS)} and bgr or rgb"
-        )
     tensor = _float_picture(graph)
     batch, channels, height, width = tensor.shape
     if channels == 1:
@@ -48,7 +43,7 @@ def to_uint8_input(graph: gs.Graph, meta: ModelMeta, axes: AxisOrder = "hwc", co
     frames = gs.Variable(tensor.name, np.dtype(np.uint8), shape)
     tensor.name = f"{tensor.name}/float"
     graph.inputs = [frames if entry is tensor else entry for entry in graph.inputs]
-    _prepare(graph, frames, tensor, axes, swap=colour != meta.preprocess.colour)
+    _prepare(graph, frames, tensor, axes, meta.preprocess.scale, swap=colour != meta.preprocess.colour)
     return replace(
         meta,
         preprocess=replace(meta.preprocess, colour=colour),
@@ -66,7 +61,9 @@ def _float_picture(graph: gs.Graph) -> gs.Variable:
     raise UnsupportedError(f"--uint8-input needs one input [B, C, H, W] of floats; this graph has {seen}")
 
 
-def _prepare(graph: gs.Graph, frames: gs.Variable, target: gs.Variable, axes: AxisOrder, swap: bool) -> None:
+def _prepare(
+    graph: gs.Graph, frames: gs.Variable, target: gs.Variable, axes: AxisOrder, white: float, swap: bool
+) -> None:
     """Nodes from the frames to the network's own input."""
     editor, kind = GraphEditor(graph), target.dtype
     shape = list(frames.shape)
@@ -78,7 +75,7 @@ def _prepare(graph: gs.Graph, frames: gs.Variable, target: gs.Variable, axes: Ax
     if swap:
         order = np.array([2, 1, 0], np.int64)
         x = editor.node("Gather", [x, order], "/input/colour", shapes=[shape], dtypes=[kind], attrs={"axis": 1})[0]
-    scale = np.array(1 / 255, kind)
+    scale = np.array(white / 255, kind)
     node = gs.Node("Mul", editor.unique("/input/scale"), inputs=[x, editor.constant("/input/scale.1", scale)])
     graph.nodes.append(node)
     node.outputs.append(target)

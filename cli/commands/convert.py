@@ -10,13 +10,12 @@ from ...contract.choices import AXIS_ORDERS, FAMILIES, FRAME_COLOURS, LAYOUTS, R
 from ..flags import (
     add_reading,
     add_thresholds,
-    candidates,
     class_threshold,
     dashed,
+    nms_settings,
     positive,
     read_options,
     require,
-    with_flags,
 )
 from ..registry import Command
 
@@ -84,7 +83,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="best (anchor, class) pairs that enter the NMS, at most 3840 (default: 1000; 3840 where K is 1000 or more)",
     )
-    add_thresholds(end2end, "0.25", "0.45", "100")
+    add_thresholds(end2end)
     end2end.add_argument("--runtime-thresholds", action="store_true", help="make the thresholds inputs of the graph")
     end2end.add_argument(
         "--class-thres",
@@ -165,22 +164,20 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
-    from ...contract.nms import NmsSettings
-    from ...pipeline import ConvertSettings, EndToEnd, Half, Uint8Input
+    from ...pipeline import ConvertSettings, EndToEnd, Half, NewThresholds, Uint8Input
 
     _check_flags(options)
-    nms = with_flags(NmsSettings(route=options.nms or "auto", candidates=candidates(options)), options)
-    classes = dict(options.class_thres)
-    target = options.target or "onnxruntime"
-    wanted = EndToEnd(nms, target, options.multi_label, options.runtime_thresholds, classes)
+    classes, target = dict(options.class_thres), options.target or "onnxruntime"
+    wanted = EndToEnd(nms_settings(options), target, options.runtime_thresholds, classes)
+    given = options.conf_thres is not None or options.iou_thres is not None
+    changed = given and not options.end2end and options.model.suffix.lower() == ".onnx"
     return ConvertSettings(
         read=read_options(options),
         batch=None if options.dynamic else options.batch_size or 1,
         opset=options.opset,
         end2end=wanted if options.end2end else None,
         layout=options.layout,
-        conf_thres=options.conf_thres,
-        iou_thres=options.iou_thres,
+        thresholds=NewThresholds(options.conf_thres, options.iou_thres) if changed else None,
         half=Half(options.half_io, options.half_pictures) if options.half else None,
         uint8_input=Uint8Input(options.input_layout or "hwc", options.input_colour or "bgr")
         if options.uint8_input

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...contract.choices import BACKENDS
-from ..flags import add_reading, add_thresholds, candidates, dashed, device, read_options, with_flags
+from ..flags import add_reading, add_thresholds, dashed, device, nms_settings, read_options
 from ..registry import Command
 
 if TYPE_CHECKING:
@@ -44,27 +44,20 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         parser.add_argument_group(
             "NMS behind raw heads (an end-to-end graph keeps its own; a higher --conf-thres filters its rows)"
         ),
-        "0.25",
-        "0.45",
-        "100",
     )
 
 
 def _run(options: argparse.Namespace) -> None:
-    from dataclasses import replace
-
     from ... import console
     from ...engines.pictures.detect import detect
-    from ...engines.pictures.predictor import Predictor, default_settings
+    from ...engines.pictures.predictor import Predictor
     from ...engines.pictures.sources import find_sources
     from ...engines.runtimes.open import open_runtime
 
     sources = find_sources(options.source)
     runtime = open_runtime(options.model, options.backend, options.device, read_options(options), console.note)
     _check_finished(options, runtime.meta)
-    settings = with_flags(default_settings(runtime.meta), options)
-    settings = settings if runtime.meta.end2end else replace(settings, candidates=candidates(options))
-    done = detect(Predictor(runtime, settings), sources, options.output, str(options.model), console.track)
+    done = detect(Predictor(runtime, nms_settings(options)), sources, options.output, str(options.model), console.track)
     pictures = f"{done.pictures} picture{'s' if done.pictures > 1 else ''}"
     what = f"classified {pictures}" if runtime.meta.task == "classify" else f"{done.objects} objects in {pictures}"
     speed = f"{1000 * done.seconds / max(done.pictures, 1):.1f} ms a picture on {runtime.name}"

@@ -324,6 +324,7 @@ def _meta(export: _Export, layout: Layout, exporter: str) -> ModelMeta:
         channels=export.graph.inputs[0].shape[1],
         kpt_shape=layout.kpt_shape,
         nms_free=layout.kind == "final",
+        iou_thres=0.7 if exporter == "Ultralytics" else 0.45,
         preprocess=_preprocess(layout, export.size),
         source=export.path.name,
         source_sha256=sha256_of(export.path),

@@ -61,6 +61,7 @@ def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: Read
         kpt_shape=keypoint_shape(head.module) if task == "pose" else None,
         nms_free=head.branch != "",
         multi_label=head.branch != "",
+        iou_thres=0.7,
         head=choice,
         preprocess=preprocess_of(task, size, channels),
         source=path.name,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...contract.nms import NmsSettings
+from ...contract.nms import Suppression
 from ...graph.weights import Array
 
 FARTHEST, FARTHEST_ORIENTED = np.float32(1e18), np.float32(1e9)
@@ -16,7 +16,7 @@ Overlap = Callable[[int], Array]
 """The overlap [N] of one of N boxes, by its number, with all of them."""
 
 
-def select(boxes: Array, scores: Array, settings: NmsSettings, suppress: bool = True) -> tuple[Array, Array]:
+def select(boxes: Array, scores: Array, settings: Suppression, suppress: bool = True) -> tuple[Array, Array]:
     """The surviving (anchor, class) pairs of one image, best first.
 
     Candidates are the M best pairs above the threshold, ties by lower anchor, then lower class; a box goes when its IoU with a
@@ -51,7 +51,7 @@ def overlaps(boxes: Array) -> Overlap:
     return (_probabilistic_iou if boxes.shape[1] == 5 else _iou)(boxes)
 
 
-def _candidates(scores: Array, settings: NmsSettings, count: int) -> tuple[Array, Array]:
+def _candidates(scores: Array, settings: Suppression, count: int) -> tuple[Array, Array]:
     if settings.multi_label:
         anchors, classes = np.nonzero(scores > settings.conf_thres)
     else:

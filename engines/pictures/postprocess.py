@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...contract.meta import ModelMeta
-from ...contract.nms import NmsSettings
+from ...contract.nms import Suppression
 from ...errors import ModelError
 from ...graph.weights import Array
 from .detections import Detections, no_detections
@@ -28,7 +28,7 @@ class _Rows:
 
 
 def decode(
-    outputs: Mapping[str, Array], index: int, placement: Placement, meta: ModelMeta, settings: NmsSettings
+    outputs: Mapping[str, Array], index: int, placement: Placement, meta: ModelMeta, settings: Suppression
 ) -> Detections:
     """The detections of one image of a batch.
 
@@ -57,7 +57,7 @@ def decode(
     )
 
 
-def _raw_rows(image: Mapping[str, Array], meta: ModelMeta, settings: NmsSettings) -> _Rows:
+def _raw_rows(image: Mapping[str, Array], meta: ModelMeta, settings: Suppression) -> _Rows:
     if meta.layout == "ultralytics":
         image = _from_ultralytics(image, meta)
     anchors, classes = select(image["boxes"], image["scores"], settings, suppress=not meta.nms_free)

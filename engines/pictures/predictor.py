@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...contract.meta import ModelMeta
 from ...contract.nms import NmsSettings
 from ...contract.outputs import input_spec
 from ...graph.weights import Array
@@ -17,24 +16,19 @@ from .postprocess import decode
 from .preprocess import prepare
 
 
-def default_settings(meta: ModelMeta) -> NmsSettings:
-    """How the raw heads of a model are suppressed unless the user says otherwise."""
-    return meta.nms or NmsSettings(multi_label=meta.multi_label)
-
-
 class Predictor:
     """A runtime with the preprocessing and decoding that its model's metadata asks for.
 
     Args:
         runtime: a loaded model.
-        settings: of the NMS behind raw heads; None takes `default_settings`. An end-to-end graph keeps its own, unless it
-            takes its thresholds as inputs, but a higher `conf_thres` still filters its rows.
+        settings: of the NMS behind raw heads. An end-to-end graph keeps its own, unless it takes its thresholds as inputs,
+            but a higher `conf_thres` still filters its rows.
     """
 
-    def __init__(self, runtime: Runtime, settings: NmsSettings | None = None) -> None:
+    def __init__(self, runtime: Runtime, settings: NmsSettings = NmsSettings()) -> None:
         self.runtime = runtime
         self.meta = runtime.meta
-        self.settings = settings or default_settings(runtime.meta)
+        self.suppression = runtime.meta.suppression(settings)
 
     @property
     def batch(self) -> int:
@@ -53,10 +47,10 @@ class Predictor:
         images = np.zeros((size, *(int(axis) for axis in spec.shape[1:])), spec.dtype)
         for row, (image, _) in enumerate(prepared):
             images[row] = image
-        outputs = self.runtime.infer(images, self.settings)
+        outputs = self.runtime.infer(images, self.suppression)
         placed = enumerate(placement for _, placement in prepared)
-        found = [decode(outputs, row, placement, self.meta, self.settings) for row, placement in placed]
-        return [_above(detections, self.settings.conf_thres) for detections in found]
+        found = [decode(outputs, row, placement, self.meta, self.suppression) for row, placement in placed]
+        return [_above(detections, self.suppression.conf_thres) for detections in found]
 
 
 def _above(found: Detections, threshold: float) -> Detections:

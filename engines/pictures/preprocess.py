@@ -61,7 +61,7 @@ def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
     elif settings.colour == "rgb":
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     canvas, placement = _RESIZE[settings.resize](picture, meta)
-    values = np.rint(canvas * 255) if meta.input_dtype == "uint8" else canvas
+    values = np.rint(canvas * 255) if meta.input_dtype == "uint8" else canvas * np.float32(settings.scale)
     image = values if meta.input_axes == "hwc" else values.transpose(2, 0, 1)
     return np.ascontiguousarray(image, dtype=meta.input_dtype), placement
 
@@ -79,9 +79,12 @@ def _stretch(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
 
 
 def _letterbox(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
-    """Keep the aspect, centre, pad; rounding as YOLOv5 and Ultralytics do it, or (DarkNet) always down."""
+    """Keep the aspect, pad; rounding as YOLOv5 and Ultralytics do it, or always down (DarkNet, YOLOX: `topleft`)."""
     (height, width), (rows, columns) = picture.shape[:2], meta.imgsz
-    if meta.family == "darknet":
+    if meta.preprocess.anchor == "topleft":
+        ratio = min(rows / height, columns / width)
+        new_height, new_width, top, left = max(1, int(height * ratio)), max(1, int(width * ratio)), 0, 0
+    elif meta.family == "darknet":
         new_height, new_width = min(rows, height * columns // width), min(columns, width * rows // height)
         new_height, new_width = max(1, new_height), max(1, new_width)
         top, left = (rows - new_height) // 2, (columns - new_width) // 2

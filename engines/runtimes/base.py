@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ...contract.meta import ModelMeta
-from ...contract.nms import NmsSettings
+from ...contract.nms import Suppression
 from ...graph.weights import Array
 
 
@@ -20,7 +20,7 @@ class Runtime(Protocol):
     name: str
     meta: ModelMeta
 
-    def infer(self, images: Array, thresholds: NmsSettings | None = None) -> dict[str, Array]:
+    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
         """Run the network.
 
         Args:

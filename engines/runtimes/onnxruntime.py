@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...contract.meta import ModelMeta
-from ...contract.nms import NmsSettings
+from ...contract.nms import Suppression
 from ...contract.outputs import INPUT
 from ...contract.properties import from_properties
 from ...errors import InputError, MissingDependencyError, UnsupportedError
@@ -41,7 +41,7 @@ class OnnxRuntime:
         inputs = [*self._session.get_inputs(), *self._session.get_overridable_initializers()]
         self._thresholds = [item.name for item in inputs if item.name != INPUT]
 
-    def infer(self, images: Array, thresholds: NmsSettings | None = None) -> dict[str, Array]:
+    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
         """Run the network on images [B, C, H, W]; returns the outputs by name."""
         settings = thresholds or self.meta.nms
         feeds = {name: np.full((len(images), 1), getattr(settings, name), np.float32) for name in self._thresholds}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...contract.meta import ModelMeta
-from ...contract.nms import NmsSettings
+from ...contract.nms import Suppression
 from ...errors import InputError
 from ...files import atomic_write
 from ...graph.weights import Array
@@ -49,7 +49,7 @@ class TensorRTRuntime:
         self._executor = Executor(context, tensors, Cuda(device), record=cuda_graph and self._cache is None)
         self.name = f"{compat.NAMES[file.target]} {self._loaded.gpu}"
 
-    def infer(self, images: Array, thresholds: NmsSettings | None = None) -> dict[str, Array]:
+    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
         """Run the network on images [B, ...] as its input is; any B, in several runs if the engine takes fewer."""
         wanted = thresholds or self.meta.nms
         settings = {name: np.array([getattr(wanted, name)], np.float32) for name in self._executor.settings if wanted}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...contract.meta import ModelMeta
-from ...contract.nms import NmsSettings
+from ...contract.nms import Suppression
 from ...converters.network import Network, torch_runner
 from ...graph.weights import Array
 
@@ -24,7 +24,7 @@ class TorchRuntime:
         self.name = f"torch {'GPU' if device != 'cpu' else 'CPU'}"
         self._run = torch_runner(network, device)
 
-    def infer(self, images: Array, thresholds: NmsSettings | None = None) -> dict[str, Array]:
+    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
         """Run the network on images [B, C, H, W]; returns the raw heads by name, before any threshold."""
         return self._run(images)
 

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict
 
 import onnx_graphsurgeon as gs
 
 from ...contract.choices import Layout
 from ...contract.meta import ModelMeta
-from ...contract.nms import NmsSettings
+from ...contract.nms import GraphNms, NmsSettings
 from ...contract.target import Target
 from ...errors import InputError
 from ...graph.emitter import Emitter, Tensor
 from ..layouts import check_layout, dress_rows
 from .assembly import assemble
 from .candidates import Survivors
-from .choose import resolve
+from .choose import choose
 from .raw_heads import Heads, find_heads
 from .routes import efficient, efficient_idx, no_suppression, onnx_operator, plain
 
 MOST = 3840
 """The longest TopK of TensorRT, so the limit of M and K."""
 
-SURVIVORS: Mapping[str, Callable[[Emitter, Heads, NmsSettings], Survivors]] = {
+SURVIVORS: Mapping[str, Callable[[Emitter, Heads, GraphNms], Survivors]] = {
     "plain": plain.survivors, "efficient-idx": efficient_idx.survivors, "onnx": onnx_operator.survivors,
     "none": no_suppression.survivors,
 }  # fmt: skip
@@ -46,31 +46,32 @@ def add_nms(
         The metadata with the settings used, and one line that says which route was chosen and why.
 
     Raises:
-        InputError: a setting is out of range, or no such route or layout.
+        InputError: more rows or candidates than a TopK can hold.
         ModelError: the graph does not end in raw heads.
         UnsupportedError: the route cannot do this task, or does not run on this target, or the layout does not fit.
     """
-    _check_settings(settings)
     if meta.task == "classify":
         return meta, "a classifier has no boxes: its probabilities pass through"
-    route, reason = resolve(meta, settings, target)
-    settings = replace(settings, route=route)
-    meta = meta.with_nms(settings)
+    heads = find_heads(graph, meta)
+    route, reason = choose(meta, settings, target)
+    nms = GraphNms(**asdict(meta.suppression(settings)), route=route)
+    _check_lengths(nms)
+    meta = meta.with_nms(nms)
     check_layout(meta, layout)
-    outputs = _rows(Emitter(graph, "/nms"), find_heads(graph, meta), meta, settings, target)
+    outputs = _rows(Emitter(graph, "/nms"), heads, meta, nms, target)
     return dress_rows(graph, meta, outputs, layout), reason
 
 
-def _rows(emit: Emitter, heads: Heads, meta: ModelMeta, settings: NmsSettings, target: Target) -> dict[str, Tensor]:
+def _rows(emit: Emitter, heads: Heads, meta: ModelMeta, nms: GraphNms, target: Target) -> dict[str, Tensor]:
     """The end-to-end outputs by name."""
-    if settings.route == "efficient":
-        return efficient.rows(emit, heads, settings, target)
-    left = SURVIVORS[settings.route](emit, heads, settings)
-    return assemble(emit, heads, left, settings.topk_all, meta.imgsz)
+    if nms.route == "efficient":
+        return efficient.rows(emit, heads, nms, target)
+    left = SURVIVORS[nms.route](emit, heads, nms)
+    return assemble(emit, heads, left, nms.topk_all, meta.imgsz)
 
 
-def _check_settings(settings: NmsSettings) -> None:
+def _check_lengths(nms: GraphNms) -> None:
     """Refuse what no TopK of TensorRT can hold."""
-    for flag, value in (("--topk-all", settings.topk_all), ("--nms-candidates", settings.candidates)):
+    for flag, value in (("--topk-all", nms.topk_all), ("--nms-candidates", nms.candidates)):
         if value > MOST:
             raise InputError(f"{flag} {value} is out of range; choose 1 to {MOST} (TensorRT's longest TopK)")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...contract.choices import Route
 from ...contract.meta import ModelMeta
-from ...contract.nms import NmsSettings
+from ...contract.nms import NmsSettings, Suppression
 from ...contract.target import Target
 from ...errors import UnsupportedError
 from .routes.efficient import AGNOSTIC_SINCE
@@ -14,35 +14,36 @@ from .routes.efficient import AGNOSTIC_SINCE
 DENSE_BELOW = 0.007
 """Below this score threshold the plugins sort every score and fill unused rows with junk (efficientNMSInference.cu)."""
 
-Obstacle = Callable[[ModelMeta, NmsSettings, Target], "str | None"]
+Obstacle = Callable[[ModelMeta, Suppression, Target], "str | None"]
 
 
-def resolve(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[Route, str]:
+def choose(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[Route, str]:
     """The route for these settings, and one line that says why.
 
     Raises:
         UnsupportedError: the route cannot do it; the message names the reason and what can.
     """
-    preferred, why = _preferred(meta, settings, target)
+    wanted = meta.suppression(settings)
+    preferred, why = _preferred(meta, wanted, target)
     if settings.route == "auto":
         return preferred, f"--nms auto chose {preferred} for {target}: {why}"
-    obstacle = OBSTACLES[settings.route](meta, settings, target)
+    obstacle = OBSTACLES[settings.route](meta, wanted, target)
     if obstacle:
         raise UnsupportedError(f"--nms {settings.route}: {obstacle}; use --nms {preferred}")
     return settings.route, f"--nms {settings.route} for {target}, as asked{_caution(settings.route, target)}"
 
 
-def _preferred(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[Route, str]:
+def _preferred(meta: ModelMeta, wanted: Suppression, target: Target) -> tuple[Route, str]:
     """The first route without an obstacle, and why it comes first."""
-    for route, why in _preferences(meta, settings, target):
-        if OBSTACLES[route](meta, settings, target) is None:
+    for route, why in _preferences(meta, wanted, target):
+        if OBSTACLES[route](meta, wanted, target) is None:
             return route, why
     raise UnsupportedError(
         f"no NMS route does {meta.task} on {target}; choose tensorrt:8.5 or later, or leave --end2end out"
     )
 
 
-def _preferences(meta: ModelMeta, settings: NmsSettings, target: Target) -> list[tuple[Route, str]]:
+def _preferences(meta: ModelMeta, wanted: Suppression, target: Target) -> list[tuple[Route, str]]:
     if meta.nms_free:
         return [("none", "the head gives one box an object, so its best rows are the answer")]
     everywhere: tuple[Route, str] = ("plain", "standard operators, exact, and the same on every runtime")
@@ -57,7 +58,7 @@ def _preferences(meta: ModelMeta, settings: NmsSettings, target: Target) -> list
         "efficient-idx",
         "this TensorRT is older than the operators of plain, but has the plugin with indices",
     )
-    if settings.conf_thres < DENSE_BELOW:
+    if wanted.conf_thres < DENSE_BELOW:
         return [everywhere, plugin, indices]
     return [plugin, everywhere, indices]
 
@@ -70,23 +71,23 @@ def _caution(route: str, target: Target) -> str:
     return ""
 
 
-def _plain(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
+def _plain(meta: ModelMeta, wanted: Suppression, target: Target) -> str | None:
     if (target.tensorrt or (8, 5)) < (8, 5):
         return f"its operators need TensorRT 8.5, the target is {target}"
     return None
 
 
-def _efficient(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
+def _efficient(meta: ModelMeta, wanted: Suppression, target: Target) -> str | None:
     if meta.task != "detect":
         return f"EfficientNMS_TRT returns no indices, so what belongs to the boxes of a {meta.task} model is lost"
     if target.tensorrt is None:
         return f"{target} has no EfficientNMS_TRT plugin"
-    if settings.class_agnostic and target.tensorrt < AGNOSTIC_SINCE:
+    if wanted.class_agnostic and target.tensorrt < AGNOSTIC_SINCE:
         return f"the plugin has no class-agnostic mode before TensorRT 8.6, the target is {target}"
     return None
 
 
-def _efficient_idx(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
+def _efficient_idx(meta: ModelMeta, wanted: Suppression, target: Target) -> str | None:
     if meta.task == "obb":
         return "EfficientNMS_ONNX_TRT compares upright boxes only"
     if target.tensorrt is None:
@@ -96,7 +97,7 @@ def _efficient_idx(meta: ModelMeta, settings: NmsSettings, target: Target) -> st
     return None
 
 
-def _onnx(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
+def _onnx(meta: ModelMeta, wanted: Suppression, target: Target) -> str | None:
     if meta.task == "obb":
         return "NonMaxSuppression compares upright boxes only"
     if target.kind == "tensorrt-rtx":
@@ -106,7 +107,7 @@ def _onnx(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
     return None
 
 
-def _none(meta: ModelMeta, settings: NmsSettings, target: Target) -> str | None:
+def _none(meta: ModelMeta, wanted: Suppression, target: Target) -> str | None:
     if not meta.nms_free:
         return "this head gives several boxes an object, which must suppress each other"
     return None

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from trtzoo.contract.documents import to_document
 from trtzoo.contract.meta import ModelMeta, Preprocess
-from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.nms import GraphNms
 from trtzoo.contract.properties import from_properties, to_properties
 from trtzoo.errors import InputError
 
@@ -22,10 +23,11 @@ META = ModelMeta(
     batch=None,
     kpt_shape=(17, 3),
     preprocess=Preprocess("stretch", 0.5, "bgr"),
-    nms=NmsSettings("plain", 0.5, 0.1, 300),
+    nms=GraphNms(0.5, 0.1, 300, 1000, multi_label=True, class_agnostic=False, route="plain"),
     layout="flat",
     extra={"thresholds": {"dog": 0.5}, "sizes": [1, 2]},
 )
+NMS = to_document(META.nms)
 
 
 @pytest.mark.parametrize("meta", [META, replace(META, nms=None, kpt_shape=None, batch=2)], ids=["NMS", "raw"])
@@ -47,9 +49,10 @@ def test_metadata_comes_back_the_same(meta: ModelMeta) -> None:
         ({"names": [1, 2]}, "names"),
         ({"preprocess": {"pad": "grey"}}, "pad"),
         ({"preprocess": {"colour": "cmyk"}}, "cmyk"),
-        ({"nms": {"conf_thres": 2}}, "--conf-thres 2"),
-        ({"nms": {"iou_thres": None}}, "iou_thres"),
-        ({"nms": {"route": "fast"}}, "fast"),
+        ({"nms": NMS | {"conf_thres": 2}}, "--conf-thres 2"),
+        ({"nms": NMS | {"iou_thres": None}}, "iou_thres"),
+        ({"nms": NMS | {"route": "auto"}}, "auto"),
+        ({"nms": {}}, "nms"),
         ({"kpt_shape": [17, 3, 1]}, "kpt_shape"),
         ({"strides": [8.5]}, "strides"),
         ({"extra": []}, "extra"),

@@ -10,14 +10,15 @@ import pytest
 from nms_reference import box_iou, greedy_nms, prob_iou
 from raw_heads import model_meta, random_heads, run
 from routes import end_to_end
+from suppressions import suppression
 
 from trtzoo.contract.meta import ModelMeta
-from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.nms import NmsSettings, Suppression
 from trtzoo.engines.pictures.nms import select
 from trtzoo.engines.pictures.postprocess import decode
 from trtzoo.engines.pictures.preprocess import Placement
 
-SETTINGS = NmsSettings(route="plain", iou_thres=0.45, conf_thres=0.25, topk_all=20, candidates=60)
+SETTINGS = suppression(topk_all=20, candidates=60)
 
 CASES: dict[str, dict[str, Any]] = {
     "single label": {},
@@ -140,7 +141,7 @@ def test_raw_heads_and_the_graphs_rows_give_the_same_detections(form, layout):
     task, more = FORMS[form]
     settings = replace(SETTINGS, **more)
     raw_meta = model_meta(task)
-    runtime, meta = end_to_end(raw_meta, settings, 100, layout=layout)
+    runtime, meta = end_to_end(raw_meta, NmsSettings("plain", topk_all=20, candidates=60, **more), 100, layout=layout)
     for seed, steps in enumerate((0, 0, 10)):
         heads = random_heads(np.random.default_rng(seed), raw_meta, 2, 100, steps)
         outputs = run(runtime, heads)
@@ -149,7 +150,7 @@ def test_raw_heads_and_the_graphs_rows_give_the_same_detections(form, layout):
 
 
 def assert_same(
-    outputs: dict[str, Any], meta: ModelMeta, heads: dict[str, Any], raw: ModelMeta, image: int, settings: NmsSettings
+    outputs: dict[str, Any], meta: ModelMeta, heads: dict[str, Any], raw: ModelMeta, image: int, settings: Suppression
 ) -> None:
     """Equal rows; masks, which the graph cuts to their boxes at prototype resolution, equal but for one pixel of that."""
     ours, graph = (decode(values, image, PLACEMENT, m, settings) for values, m in ((heads, raw), (outputs, meta)))

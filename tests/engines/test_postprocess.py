@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from suppressions import graph_nms
 
 from trtzoo.contract.meta import ModelMeta, Preprocess
-from trtzoo.contract.nms import NmsSettings
 from trtzoo.engines.pictures.detections import Detections, corners
 from trtzoo.engines.pictures.postprocess import decode
 from trtzoo.engines.pictures.preprocess import Placement
@@ -18,7 +18,7 @@ from trtzoo.errors import ModelError
 PICTURE = (480, 640)
 INPUT = (96, 64)
 MASK = (24, 16)
-SETTINGS = NmsSettings(conf_thres=0.25, topk_all=6)
+SETTINGS = graph_nms(topk_all=6)
 
 PLACEMENTS = {
     "letterbox": Placement(PICTURE, (0.1, 0.1), (0.0, 24.0)),

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from colour_network import NAMES, SETTINGS, STRETCH, cells, colour_network, picture_with, write
+from suppressions import graph_nms, suppression
 
 from trtzoo import Predictor, open_runtime
 from trtzoo.contract.meta import ModelMeta, Preprocess
-from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.nms import NmsSettings, Suppression
 from trtzoo.contract.properties import to_properties
 from trtzoo.converters.network import to_graph
-from trtzoo.engines.pictures.predictor import default_settings
 from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
 from trtzoo.errors import InputError
 from trtzoo.graph.skeleton import load_all, read_onnx
@@ -66,7 +66,7 @@ class Recorder:
         self.meta = meta
         self.images: list[np.ndarray] = []
 
-    def infer(self, images: np.ndarray, thresholds: NmsSettings | None = None) -> dict[str, np.ndarray]:
+    def infer(self, images: np.ndarray, thresholds: Suppression | None = None) -> dict[str, np.ndarray]:
         self.images.append(images)
         anchors = np.zeros((len(images), 4, 4), np.float32)
         return {"boxes": anchors, "scores": anchors[..., :3]}
@@ -199,10 +199,13 @@ def test_thresholds_out_of_range_are_refused(settings):
         Predictor(Recorder(colour_network().meta), replace(SETTINGS, **settings))
 
 
-def test_defaults_come_from_the_model():
-    meta = colour_network(multi_label=True).meta
-    assert default_settings(meta) == NmsSettings(multi_label=True)
-    assert default_settings(meta.with_nms(SETTINGS)) == SETTINGS
+def test_what_is_not_said_comes_from_the_model():
+    meta = colour_network(multi_label=True, iou_thres=0.7).meta
+    assert Predictor(Recorder(meta)).suppression == suppression(multi_label=True, iou_thres=0.7)
+    own = graph_nms(conf_thres=0.1, topk_all=7)
+    assert Predictor(Recorder(meta.with_nms(own))).suppression == own
+    stricter = Predictor(Recorder(meta.with_nms(own)), NmsSettings(conf_thres=0.4)).suppression
+    assert stricter == replace(own, conf_thres=0.4)
 
 
 def test_torch_and_onnxruntime_give_the_same(tmp_path):

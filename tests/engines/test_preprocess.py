@@ -35,7 +35,9 @@ INPUTS = {"rectangle": (64, 96), "square": (96, 96), "odd": (75, 101)}
 
 
 def meta_of(size: tuple[int, int], resize: str = "letterbox", family: str = "ultralytics", **more) -> ModelMeta:
-    settings = Preprocess(resize=resize, **{key: more.pop(key) for key in ("pad", "colour") if key in more})
+    settings = Preprocess(
+        resize=resize, **{key: more.pop(key) for key in ("pad", "colour", "anchor", "scale") if key in more}
+    )
     return ModelMeta(family, more.pop("task", "detect"), ("a",), (32,), size, preprocess=settings, **more)
 
 
@@ -94,6 +96,24 @@ def test_letterbox_of_darknet_takes_every_ratio_as_whole_numbers():
         assert placement.scale == (max(1, new_width) / width, max(1, new_height) / 7), width
         if min(new_width, new_height) > 0:
             assert placement.offset == (left, top), width
+
+
+def yolox_preproc(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """What YOLOX (`yolox/data/data_augment.py`, preproc) hands to a network, BGR [3, H, W], 0..255."""
+    ratio = min(size[0] / picture.shape[0], size[1] / picture.shape[1])
+    height, width = int(picture.shape[0] * ratio), int(picture.shape[1] * ratio)
+    padded = np.full((*size, 3), PAD, np.uint8)
+    padded[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    return padded.transpose(2, 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", INPUTS.values(), ids=INPUTS)
+@pytest.mark.parametrize("name", [name for name in SIZES if not name.startswith("a thin")])
+def test_letterbox_of_yolox_lies_in_the_corner_and_counts_to_255(name, size):
+    picture = noise(*SIZES[name])
+    image, placement = prepare(picture, meta_of(size, anchor="topleft", colour="bgr", scale=255.0))
+    np.testing.assert_allclose(image, yolox_preproc(picture, size), rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(placement.to_picture(np.zeros(2, np.float32)), 0)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 1000), (333, 501)], ids=str)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_tensorrt import FakeContext, FakeCuda, fake_api
+from suppressions import graph_nms, suppression
 from tiny_models import tiny_meta
 
-from trtzoo.contract.nms import NmsSettings
 from trtzoo.engines.plans.manifest import Manifest, write_manifest
 from trtzoo.engines.plans.settings import BuildSettings
 from trtzoo.engines.plans.tensors import EngineTensor
@@ -98,9 +98,9 @@ def test_thresholds_are_those_of_the_request_or_of_the_model(opened: Any) -> Non
     runtime, _, _, _ = opened("tensorrt")
     seen: list[dict[str, Any]] = []
     runtime._executor = SimpleNamespace(settings=("conf_thres",), infer=lambda images, settings: seen.append(settings))
-    runtime.meta = tiny_meta().with_nms(NmsSettings("plain", conf_thres=0.125))
+    runtime.meta = tiny_meta().with_nms(graph_nms(conf_thres=0.125))
     runtime.infer(np.zeros((1, 2), np.float32))
-    runtime.infer(np.zeros((1, 2), np.float32), NmsSettings(conf_thres=0.5))
+    runtime.infer(np.zeros((1, 2), np.float32), suppression(conf_thres=0.5))
     assert [settings["conf_thres"].tolist() for settings in seen] == [[0.125], [0.5]]
 
 

@@ -11,7 +11,7 @@ from raw_heads import MASKS, Array, checked, model_meta, random_heads, raw_graph
 from trtzoo.contract.meta import ModelMeta
 from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.target import parse_target
-from trtzoo.errors import InputError, ModelError, UnsupportedError
+from trtzoo.errors import ModelError, UnsupportedError
 from trtzoo.graph_passes.layouts import apply_layout
 from trtzoo.graph_passes.nms import add_nms
 
@@ -121,7 +121,6 @@ def test_raw_heads_stay_as_they_are_in_the_separate_layout() -> None:
 @pytest.mark.parametrize(
     ("layout", "task", "topk", "error", "message"),
     [
-        ("round", "detect", 100, InputError, "--layout round is not known"),
         ("deepstream", "pose", 100, UnsupportedError, "reads boxes only"),
         ("deepstream", "detect", 300, UnsupportedError, "at most 200 rows.*--topk-all 200"),
     ],

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from raw_heads import checked, model_meta, random_heads, raw_graph, run, session
 from routes import TARGETS, assert_same_rows
+from suppressions import graph_nms
 
 from trtzoo.contract.meta import ModelMeta
 from trtzoo.contract.nms import NmsSettings
@@ -47,7 +48,7 @@ def test_changed_thresholds_act_and_are_recorded(route: str, lower_first: bool) 
     if lower_first:
         lower(graph, meta)
     meta = set_thresholds(graph, meta, conf_thres=0.6, iou_thres=0.2)
-    assert meta.nms == NmsSettings(route=route, topk_all=40, candidates=80, conf_thres=0.6, iou_thres=0.2)
+    assert meta.nms == graph_nms(route, topk_all=40, candidates=80, conf_thres=0.6, iou_thres=0.2)
     lower(graph, meta)
     heads = heads_of(meta)
     assert_same_rows(run(session(checked(graph, meta)), heads), heads, meta)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from suppressions import graph_nms
 from tiny_models import tiny_meta
 
-from trtzoo.contract.nms import NmsSettings
 from trtzoo.engines.library.compat import Api
 from trtzoo.engines.library.cuda_driver import CudaError
 from trtzoo.engines.plans.layers import Layer
@@ -149,6 +149,6 @@ def example_manifest() -> Manifest:
             EngineTensor("num_dets", "output", "int32", (-1, 1)),
         ),
         (Layer("a", "conv", ("fp16",), ("fp16",), ("/0/conv", "/0/silu")), Layer("b", "copy", ("fp16",), ("fp32",))),
-        tiny_meta(None).with_nms(NmsSettings("plain")), {"weights": 5}, {"parse": 0.1, "build": 2.5}, 300.5,
+        tiny_meta(None).with_nms(graph_nms()), {"weights": 5}, {"parse": 0.1, "build": 2.5}, 300.5,
         "2026-11-20T10:00:00+00:00", ("a warning",),
     )  # fmt: skip

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.nms import Suppression
 
 Array = npt.NDArray[Any]
 Pairs = list[tuple[int, int]]
 
 
-def greedy_nms(boxes: Array, scores: Array, settings: NmsSettings, overlap: Callable[[Array], Array]) -> Pairs:
+def greedy_nms(boxes: Array, scores: Array, settings: Suppression, overlap: Callable[[Array], Array]) -> Pairs:
     """The surviving (anchor, class) pairs of one image, best first: boxes [A, 4 or 5], scores [A, C]."""
     best = scores.argmax(1)
     classes = range(scores.shape[1])
@@ -53,7 +53,7 @@ def prob_iou(boxes: Array) -> Array:
     return 1 - np.sqrt(1 - np.exp(-(shift + shape)) + 1e-15)
 
 
-def reference_rows(heads: Mapping[str, Array], settings: NmsSettings, imgsz: tuple[int, int]) -> dict[str, Array]:
+def reference_rows(heads: Mapping[str, Array], settings: Suppression, imgsz: tuple[int, int]) -> dict[str, Array]:
     """The end-to-end outputs, layout `separate`, of raw heads by name."""
     batch, rows = len(heads["boxes"]), settings.topk_all
     names = {"boxes": "det_boxes", "keypoints": "det_kpts", "mask_coeffs": "det_coeffs"}

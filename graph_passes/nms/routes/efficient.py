@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....contract.nms import NmsSettings
+from ....contract.nms import GraphNms
 from ....contract.target import Target
 from ....graph.emitter import Emitter, Tensor
 from ...thresholds import conf_constant, plugin_iou
@@ -23,7 +23,7 @@ AGNOSTIC_SINCE = (8, 6)
 """TensorRT that brought the attribute `class_agnostic`; older ones refuse it."""
 
 
-def rows(emit: Emitter, heads: Heads, settings: NmsSettings, target: Target) -> dict[str, Tensor]:
+def rows(emit: Emitter, heads: Heads, settings: GraphNms, target: Target) -> dict[str, Tensor]:
     """The end-to-end outputs of a detection model by name."""
     scores = heads.scores if settings.multi_label or heads.classes == 1 else _best_class_only(emit, heads)
     batch, count = heads.batch, settings.topk_all
@@ -47,7 +47,7 @@ def _best_class_only(emit: Emitter, heads: Heads) -> Tensor:
     return emit.where(mine, heads.scores, np.array(0, np.float32), "best_class_only")
 
 
-def _without_junk(emit: Emitter, written: list[Tensor], settings: NmsSettings) -> dict[str, Tensor]:
+def _without_junk(emit: Emitter, written: list[Tensor], settings: GraphNms) -> dict[str, Tensor]:
     boxes, scores, classes = written
     used = emit.binary("Greater", scores, conf_constant(emit, settings), "used")
     zero = np.array(0, np.float32)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....contract.nms import NmsSettings
+from ....contract.nms import GraphNms
 from ....graph.emitter import Emitter, Tensor
 from ...thresholds import conf_constant, plugin_iou
 from ..candidates import Candidates, Survivors, best_candidates
@@ -24,7 +24,7 @@ DOMAIN = "TRT"
 """ONNX wants a domain of its own for operators that are not ONNX's; TensorRT finds the plugin under any."""
 
 
-def survivors(emit: Emitter, heads: Heads, settings: NmsSettings) -> Survivors:
+def survivors(emit: Emitter, heads: Heads, settings: GraphNms) -> Survivors:
     """The candidates, scores 0 where they do not survive."""
     candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label)
     columns = class_columns(emit, candidates, 1 if settings.class_agnostic else heads.classes)

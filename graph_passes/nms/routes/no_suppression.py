@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....contract.nms import NmsSettings
+from ....contract.nms import GraphNms
 from ....graph.emitter import Emitter
 from ...thresholds import conf_constant
 from ..candidates import Survivors, best_candidates
 from ..raw_heads import Heads
 
 
-def survivors(emit: Emitter, heads: Heads, settings: NmsSettings) -> Survivors:
+def survivors(emit: Emitter, heads: Heads, settings: GraphNms) -> Survivors:
     """The K best pairs of each image, scores 0 where they are not above the threshold."""
     best = best_candidates(emit, heads, settings.topk_all, settings.multi_label)
     valid = emit.binary("Greater", best.scores, conf_constant(emit, settings), "valid")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....contract.nms import NmsSettings
+from ....contract.nms import GraphNms
 from ....graph.emitter import Emitter, Tensor
 from ...thresholds import threshold_constants
 from ..candidates import Candidates, Survivors, best_candidates
@@ -16,7 +16,7 @@ from ..class_columns import candidate_boxes, class_columns
 from ..raw_heads import Heads
 
 
-def survivors(emit: Emitter, heads: Heads, settings: NmsSettings) -> Survivors:
+def survivors(emit: Emitter, heads: Heads, settings: GraphNms) -> Survivors:
     """The candidates, scores 0 where they do not survive."""
     thresholds = threshold_constants(emit, settings)
     candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label)

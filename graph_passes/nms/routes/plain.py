@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....contract.nms import NmsSettings
+from ....contract.nms import GraphNms
 from ....graph.emitter import Emitter, Tensor
 from ...thresholds import threshold_constants
 from ..candidates import Candidates, Survivors, best_candidates
@@ -101,7 +101,7 @@ class State:
     used: Tensor
 
 
-def survivors(emit: Emitter, heads: Heads, settings: NmsSettings) -> Survivors:
+def survivors(emit: Emitter, heads: Heads, settings: GraphNms) -> Survivors:
     """The first K survivors of each image, in order."""
     thresholds = threshold_constants(emit, settings)
     candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label)

@@ -11,7 +11,7 @@ from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.target import parse_target
 from trtzoo.errors import InputError, ModelError, UnsupportedError
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.nms.choose import resolve
+from trtzoo.graph_passes.nms.choose import choose
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from trtzoo.graph_passes.nms.choose import resolve
     ],
 )
 def test_auto(target: str, task: str, more: dict[str, Any], route: str) -> None:
-    chosen, reason = resolve(model_meta(task), NmsSettings(**more), parse_target(target))
+    chosen, reason = choose(model_meta(task), NmsSettings(**more), parse_target(target))
     assert chosen == route
     assert reason.startswith(f"--nms auto chose {route} for {parse_target(target)}: ")
     assert "\n" not in reason
@@ -44,7 +44,7 @@ def test_auto(target: str, task: str, more: dict[str, Any], route: str) -> None:
 
 @pytest.mark.parametrize("target", ["onnxruntime", "tensorrt-rtx", "tensorrt:8.2", "tensorrt:11"])
 def test_auto_leaves_nms_free_heads_alone(target: str) -> None:
-    assert resolve(model_meta(nms_free=True), NmsSettings(), parse_target(target))[0] == "none"
+    assert choose(model_meta(nms_free=True), NmsSettings(), parse_target(target))[0] == "none"
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_impossible_pairs_are_refused_with_what_would_work(
     route: str, target: str, task: str, more: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UnsupportedError, match=message):
-        resolve(model_meta(task), NmsSettings(route=route, **more), parse_target(target))
+        choose(model_meta(task), NmsSettings(route=route, **more), parse_target(target))
 
 
 def test_where_nothing_works_the_task_is_refused() -> None:
     with pytest.raises(UnsupportedError, match=r"no NMS route does obb on tensorrt:8\.2"):
-        resolve(model_meta("obb"), NmsSettings(), parse_target("tensorrt:8.2"))
+        choose(model_meta("obb"), NmsSettings(), parse_target("tensorrt:8.2"))
 
 
 @pytest.mark.parametrize(("route", "target", "word"), [
@@ -81,7 +81,7 @@ def test_where_nothing_works_the_task_is_refused() -> None:
     ("efficient", "tensorrt:10.3", "as asked"),
 ])  # fmt: skip
 def test_a_route_on_its_way_out_is_given_with_a_caution(route: str, target: str, word: str) -> None:
-    assert word in resolve(model_meta(), NmsSettings(route=route), parse_target(target))[1]
+    assert word in choose(model_meta(), NmsSettings(route=route), parse_target(target))[1]
 
 
 @pytest.mark.parametrize(

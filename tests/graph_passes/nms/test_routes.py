@@ -11,7 +11,7 @@ from nms_reference import Array
 from raw_heads import MASKS, checked, model_meta, random_heads, raw_graph, run, session
 from routes import assert_same_rows, end_to_end
 
-from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.nms import GraphNms, NmsSettings
 from trtzoo.contract.outputs import end2end_outputs
 from trtzoo.contract.target import parse_target
 from trtzoo.graph_passes.lower import lower
@@ -91,7 +91,7 @@ def test_nms_free_heads_keep_their_best_rows(task: str, more: dict[str, Any]) ->
     assert_same_rows(outputs, heads, replace(meta, nms=rows))
 
 
-def settings_without_suppression(settings: NmsSettings | None) -> NmsSettings:
+def settings_without_suppression(settings: GraphNms | None) -> GraphNms:
     """Greedy NMS that suppresses nothing, over as many candidates as there are rows."""
     assert settings is not None
     return replace(settings, iou_thres=1.0, candidates=settings.topk_all)
