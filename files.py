@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,29 @@ def staged(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def staged_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` to fill; its files become those of `path` when the block ends without an error.
+
+    Other files of a folder that exists already stay. On any error, Ctrl-C included, `path` is what it was before.
+
+    Raises:
+        InputError: the folder cannot be written, or is a file.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file; name a folder with -o")
+    temporary = make_folder(path.parent) / f".{path.name}.{os.getpid()}"
+    try:
+        make_folder(temporary)
+        yield temporary
+        for source in sorted(item for item in temporary.rglob("*") if item.is_file()):
+            source.replace(make_folder((path / source.relative_to(temporary)).parent) / source.name)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}; choose another folder with -o") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..contract.choices import FAMILIES, HEADS, ONNX_LAYOUTS
+from ..contract.choices import FAMILIES, HEADS
 
 if TYPE_CHECKING:
+    from ..contract.meta import ModelMeta
     from ..contract.nms import NmsSettings
     from ..converters.options import ReadOptions
+    from ..pipeline import NewThresholds
 
 
 def add_reading(parser: argparse.ArgumentParser, families: Sequence[str] = FAMILIES) -> None:
@@ -31,11 +33,6 @@ def add_reading(parser: argparse.ArgumentParser, families: Sequence[str] = FAMIL
     )
     group.add_argument("--head", choices=HEADS, help="head of a model that has both (default: one2one)")
     group.add_argument("--family", choices=families, help="family, where it is not recognised")
-    group.add_argument(
-        "--onnx-layout",
-        choices=ONNX_LAYOUTS,
-        help="outputs of another exporter's ONNX file, where it does not tell (yolov5: YOLOv6 and YOLOv7 too)",
-    )
 
 
 def add_thresholds(group: Any) -> None:
@@ -68,14 +65,7 @@ def add_thresholds(group: Any) -> None:
 def read_options(options: argparse.Namespace) -> ReadOptions:
     from ..converters.options import ReadOptions
 
-    return ReadOptions(
-        options.weights,
-        options.names,
-        _image_size(options.img_size),
-        options.family,
-        options.head,
-        options.onnx_layout,
-    )
+    return ReadOptions(options.weights, options.names, _image_size(options.img_size), options.family, options.head)
 
 
 def _image_size(numbers: Sequence[int] | None) -> tuple[int, int] | None:
@@ -103,6 +93,26 @@ def nms_settings(options: argparse.Namespace) -> NmsSettings:
         multi_label=options.multi_label,
         class_agnostic=options.class_agnostic,
     )
+
+
+def new_thresholds(options: argparse.Namespace, meta: ModelMeta) -> NewThresholds | None:
+    """Thresholds for a graph that is end to end already.
+
+    Raises:
+        InputError: a flag that only takes part in making the graph.
+    """
+    from ..errors import InputError
+    from ..pipeline import NewThresholds
+
+    finished = ("nms", "topk_all", "multi_label", "class_agnostic", "class_thres")
+    given = [dashed(flag) for flag in finished if getattr(options, flag, None) not in (None, False, [])]
+    if given or options.multi_label is False:
+        raise InputError(
+            f"{options.model} is end to end already, so {', '.join(given) or dashed('multi_label')} cannot change it; give the weights"
+        )
+    if options.conf_thres is None and options.iou_thres is None:
+        return None
+    return NewThresholds(options.conf_thres, options.iou_thres)
 
 
 def require(options: argparse.Namespace, condition: object, message: str) -> None:

@@ -13,6 +13,7 @@ COMMANDS = (
     "inspect",
     "build",
     "lower",
+    "deepstream",
     "zoo",
     "download",
 )

@@ -47,7 +47,7 @@ OPTIONAL = {
     "tensorrt_rtx_bindings",
     "onnxsim",
 }
-SLOW = {"onnxruntime", "cv2", "rich", "msgspec", "requests", "yaml"}
+SLOW = {"onnxruntime", "cv2", "rich", "jinja2", "msgspec", "requests", "yaml"}
 """Installed with trtzoo, but imported only by the functions that use them, so that the command line starts at once."""
 
 NEEDS_TORCH = {"converters/vocabulary/torch_ops.py"}
@@ -62,6 +62,16 @@ def modules() -> list[Path]:
     """Every module of the package, relative to the root."""
     folders = [ROOT, *(path.parent for room in ROOMS for path in (ROOT / room).rglob("__init__.py"))]
     return sorted(path.relative_to(ROOT) for folder in folders for path in folder.glob("*.py"))
+
+
+def data_files() -> list[Path]:
+    """Every file in a folder of the package that is no package itself, such as templates."""
+    inside = (path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file())
+    return sorted(
+        path.relative_to(ROOT)
+        for path in inside
+        if path.suffix not in (".py", ".pyc") and path.parent.name != "__pycache__"
+    )
 
 
 def imports(module: Path, everywhere: bool = True) -> Iterator[tuple[int, str, int]]:
@@ -246,7 +256,7 @@ def test_a_wheel_holds_every_module_and_works(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
         files = {name for name in archive.namelist() if name.startswith("trtzoo/")}
-    assert files == {f"trtzoo/{path.as_posix()}" for path in modules()} | {"trtzoo/py.typed"}
+    assert files == {f"trtzoo/{path.as_posix()}" for path in [*modules(), *data_files()]} | {"trtzoo/py.typed"}
     code = "import trtzoo, trtzoo.cli; print(trtzoo.__file__); [getattr(trtzoo, name) for name in trtzoo.__all__]"
     printed = run(
         code, "-P" if sys.version_info >= (3, 11) else "-B", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site")}

@@ -37,7 +37,7 @@ class BatchNorm:
     bias: Weight
     mean: Weight
     variance: Weight
-    epsilon: float
+    epsilon: float = 1e-5
 
     def affine(self) -> tuple[Array, Array]:
         """The factor and the offset [channels] that do the same, in float64."""
@@ -272,7 +272,6 @@ UNARY = (
     "sqrt",
     "abs",
     "neg",
-    "floor",
     "sin",
     "cos",
     "elu",
