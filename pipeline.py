@@ -216,11 +216,15 @@ def lower(model: Path, output: Path, verify: bool = True) -> list[str]:
     Raises:
         TrtZooError: the file cannot be read or written.
     """
+    from .graph.opset import raise_opset
     from .graph.skeleton import read_onnx
+    from .graph_passes.lower import OLDEST_OPSET
     from .graph_passes.lower import lower as lower_graph
 
     _check_output(model, output)
     graph, properties = read_onnx(model)
+    if graph.opset < OLDEST_OPSET:
+        graph = raise_opset(graph, str(model))
     meta = from_properties(properties, str(model)) if "trtzoo" in properties else None
     replaced = lower_graph(graph, meta)
     write_model(graph, properties, output, meta if verify else None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..contract.choices import FAMILIES, HEADS
+from ..contract.choices import FAMILIES, HEADS, ONNX_LAYOUTS
 
 if TYPE_CHECKING:
     from ..contract.meta import ModelMeta
@@ -33,6 +33,11 @@ def add_reading(parser: argparse.ArgumentParser, families: Sequence[str] = FAMIL
     )
     group.add_argument("--head", choices=HEADS, help="head of a model that has both (default: one2one)")
     group.add_argument("--family", choices=families, help="family, where it is not recognised")
+    group.add_argument(
+        "--onnx-layout",
+        choices=ONNX_LAYOUTS,
+        help="outputs of another exporter's ONNX file, where it does not tell (yolov5: YOLOv6 and YOLOv7 too)",
+    )
 
 
 def add_thresholds(group: Any) -> None:
@@ -65,7 +70,14 @@ def add_thresholds(group: Any) -> None:
 def read_options(options: argparse.Namespace) -> ReadOptions:
     from ..converters.options import ReadOptions
 
-    return ReadOptions(options.weights, options.names, _image_size(options.img_size), options.family, options.head)
+    return ReadOptions(
+        options.weights,
+        options.names,
+        _image_size(options.img_size),
+        options.family,
+        options.head,
+        options.onnx_layout,
+    )
 
 
 def _image_size(numbers: Sequence[int] | None) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..contract.choices import Family, HeadChoice
+from ..contract.choices import Family, HeadChoice, OnnxLayout
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class ReadOptions:
         img_size: height, width of the input; None takes the model's own.
         family: read the file with this family instead of recognising it.
         head: "one2one" or "one2many" of a model that has both.
+        onnx_layout: how the outputs of another exporter's ONNX file are laid out, where it does not tell.
     """
 
     weights: Path | None = None
@@ -25,3 +26,4 @@ class ReadOptions:
     img_size: tuple[int, int] | None = None
     family: Family | None = None
     head: HeadChoice | None = None
+    onnx_layout: OnnxLayout | None = None

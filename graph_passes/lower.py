@@ -90,8 +90,7 @@ def lower(graph: gs.Graph, meta: ModelMeta | None = None) -> list[str]:
     nodes = [node for node in graph.nodes if node.op in LOWERINGS]
     if nodes and graph.opset < OLDEST_OPSET:
         raise UnsupportedError(
-            f"the graph has opset {graph.opset}, lowering needs {OLDEST_OPSET} or later; run onnx.version_converter on "
-            "it first"
+            f"the graph has opset {graph.opset}, lowering needs {OLDEST_OPSET} or later; raise it first (graph.opset)"
         )
     for node in nodes:
         _replace(graph, node, meta)

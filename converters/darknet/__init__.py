@@ -11,9 +11,9 @@ from ..names import numbered_names, read_names
 from ..network import Network
 from ..options import ReadOptions
 from .cfg import read_cfg
+from .decode import Head
 from .forward import DarkNet
 from .keys import check_keys
-from .layers import Head
 from .plan import Layer, describe, plan
 from .weights import open_weights
 
@@ -33,7 +33,7 @@ def read(path: Path, options: ReadOptions) -> Network:
     warnings += check_keys(sections)
     net, layers = plan(sections, options.img_size)
     weights_file = options.weights or path.with_suffix(".weights")
-    weights = open_weights(weights_file, layers)
+    weights, surplus = open_weights(weights_file, layers)
     heads = [layer for layer in layers if isinstance(layer.spec, Head)]
     meta = ModelMeta(
         family="darknet",
@@ -48,7 +48,7 @@ def read(path: Path, options: ReadOptions) -> Network:
         ),
         source=path.name,
     )
-    notes = tuple(warnings) + _nms_note(heads) + _names_note(path, options)
+    notes = (*warnings, *surplus, *_nms_note(heads), *_names_note(path, options))
     return Network(meta, DarkNet(net, layers, weights), notes, tuple(describe(layer) for layer in layers), weights_file)
 
 

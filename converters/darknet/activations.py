@@ -8,7 +8,7 @@ from ..vocabulary.ops import Ops, Tensor
 
 
 def activate(ops: Ops, x: Tensor, name: str) -> Tensor:
-    """Apply the activation `name`, one of `layers.ACTIVATIONS`."""
+    """Apply the activation `name`, one of `ACTIVATIONS`."""
     return _ACTIVATIONS[name](ops, x)
 
 
@@ -92,3 +92,6 @@ _ACTIVATIONS: dict[str, Callable[[Ops, Tensor], Tensor]] = {
     "normalize_channels_softmax": _share_of_exponents,
     "normalize_channels_softmax_maxval": _share_of_shifted_exponents,
 }
+
+ACTIVATIONS = tuple(_ACTIVATIONS)
+"""The names that a cfg may use."""

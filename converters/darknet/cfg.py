@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from ...files import require_file
 LIMIT = 1_000_000
 """No integer of a real cfg's layers is larger; one that is gets refused before anybody multiplies it."""
 
+COMMENT = re.compile(";|//")
+"""Begins what a cfg's author meant as a comment; DarkNet knows comments only as whole lines, and numbers that end before them."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_WEB_PAGE = re.compile(rb"<\s*(!doctype\s+html|html|head)\b", re.IGNORECASE)
 _OTHER_ENCODINGS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -102,47 +108,91 @@ class Section:
 
 
 def read_cfg(path: Path) -> tuple[list[Section], list[str]]:
-    """Read a cfg; returns its sections in order, and warnings about keys that stand twice.
+    """Read a cfg; returns its sections in order, and notes about what DarkNet passes over in silence.
 
     Raises:
-        InputError: missing, not text, or a line that is neither section nor option.
+        InputError: missing, not text, or a bracket that names no section.
     """
     require_file(path, "a DarkNet cfg")
-    sections: list[Section] = []
-    warnings: list[str] = []
+    reader = _Reader(path)
     for number, line in _lines(path):
-        if line.startswith("["):
-            if not line.endswith("]"):
-                raise InputError(f"{path}:{number}: {line[:60]!r} is no section; write [name]")
-            sections.append(Section(path, line[1:-1], number, {}))
-        else:
-            _add_option(path, sections, number, line, warnings)
-    if not sections:
+        reader.add(number, line)
+    if not reader.sections:
         raise InputError(
             f"{path} holds no [section], so it is no DarkNet cfg; give the .cfg that belongs to the weights"
         )
-    return sections, warnings
+    return reader.sections, reader.notes()
 
 
-def _add_option(path: Path, sections: list[Section], number: int, line: str, warnings: list[str]) -> None:
-    key, equals, value = line.partition("=")
-    if not equals or not key:
-        raise InputError(
-            f"{path}:{number}: {line[:60]!r} is neither [section] nor key=value; correct or remove the line"
-        )
-    if not line.isascii():
-        raise InputError(
-            f"{path}:{number}: {line[:60]!r} holds characters that are not ASCII; save the cfg as plain text"
-        )
-    if not sections:
-        raise InputError(f"{path}:{number}: {key}= stands before the first [section]; a cfg begins with [net]")
-    options = sections[-1].options
-    if key in options:
-        warnings.append(
-            f"{path}:{number}: [{sections[-1].name}] {key}= stands twice; the first (line {options[key].line}) counts"
-        )
-    elif isinstance(options, dict):
-        options[key] = Option(value, number)
+class _Reader:
+    """Collects sections line by line, and the lines of which DarkNet uses less than stands there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sections: list[Section] = []
+        self._options: dict[str, Option] = {}
+        self._twice: list[str] = []
+        self._stray: list[int] = []
+        self._cut: list[int] = []
+
+    def add(self, number: int, line: str) -> None:
+        """One line, without white space and comments."""
+        if line.startswith("["):
+            self._open(number, line)
+            return
+        key, equals, value = line.partition("=")
+        if not equals or not key:
+            self._stray.append(number)
+            return
+        read = _as_darknet_reads(value)
+        if read != value:
+            self._cut.append(number)
+        self._add_option(number, key, read)
+
+    def _open(self, number: int, line: str) -> None:
+        if not line.endswith("]"):
+            raise InputError(f"{self.path}:{number}: {line[:60]!r} is no section; write [name]")
+        self._options = {}
+        self.sections.append(Section(self.path, line[1:-1], number, self._options))
+
+    def _add_option(self, number: int, key: str, value: str) -> None:
+        where = f"{self.path}:{number}:"
+        if not (key + value).isascii():
+            raise InputError(
+                f"{where} {key[:30]!r}={value[:30]!r} holds characters that are not ASCII; save the cfg as plain text"
+            )
+        if not self.sections:
+            raise InputError(f"{where} {key}= stands before the first [section]; a cfg begins with [net]")
+        first = self._options.setdefault(key, Option(value, number))
+        if first.line != number:
+            name = self.sections[-1].name
+            self._twice.append(f"{where} [{name}] {key}= stands twice; the first (line {first.line}) counts")
+
+    def notes(self) -> list[str]:
+        """What the user should know, a sentence each."""
+        notes = list(self._twice)
+        if self._stray:
+            notes.append(
+                f"{self.path}: {_numbered(self._stray)} neither [section] nor key=value; DarkNet passes over that, and so does trtzoo"
+            )
+        if self._cut:
+            notes.append(
+                f"{self.path}: {_numbered(self._cut)} a number with more after it; DarkNet reads the number, and so does trtzoo"
+            )
+        return notes
+
+
+def _numbered(lines: Sequence[int]) -> str:
+    shown = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
+    return f"line {shown} is" if len(lines) == 1 else f"lines {shown} are"
+
+
+def _as_darknet_reads(value: str) -> str:
+    """What atoi and atof take of a number or a list of numbers; words stay as they are, DarkNet compares all of them."""
+    if not _NUMBER.match(value):
+        return value
+    parts = COMMENT.split(value)[0].split(",")
+    return ",".join(number.group() if (number := _NUMBER.match(part)) else part for part in parts)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -151,6 +201,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     encoding = _OTHER_ENCODINGS.get(data[:2]) or ("binary data" if b"\0" in data[:4096] else None)
     if encoding:
         raise InputError(f"{path} is {encoding}, not plain text; save the cfg as UTF-8")
+    if _WEB_PAGE.search(data[:4096]):
+        raise InputError(f"{path} is a web page, not the cfg that it shows; fetch the file itself (on GitHub: Raw)")
     # Comments may be in any 8-bit encoding, and Latin-1 decodes them all; what counts is ASCII and checked to be.
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").split("\n"), start=1):
         content = "".join(line.split())

@@ -1,20 +1,98 @@
-"""DarkNet's detection heads decoded to boxes and scores.
+"""What DarkNet's detection heads share; each decodes its own values in `sections/yolo.py`, `gaussian_yolo.py`, `region.py`.
 
-Sources: AlexeyAB/darknet, get_yolo_box (src/yolo_layer.c), get_gaussian_yolo_box and get_gaussian_yolo_detections
-(src/gaussian_yolo_layer.c), get_region_box (src/region_layer.c).
+maps [B, anchors * (values + classes), h, w] of the heads that decode alike -> rows, joined -> one decode -> corners
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import ClassVar
 
 import numpy as np
 
 from ...graph.weights import Array
 from ..vocabulary.ops import Ops, Tensor
-from .layers import GaussianYolo, Head, Net, Region, Yolo
+from .cfg import Section
+from .layer import Arrays, Place, Shape, Spec
+from .net import Net
+
+Anchors = tuple[tuple[float, float], ...]
+
+TRAINING_KEYS = """
+    bias_match coords jitter rescore object_scale noobject_scale class_scale coord_scale mask_scale absolute thresh random
+    ignore_thresh truth_thresh iou_thresh iou_normalizer cls_normalizer obj_normalizer delta_normalizer uc_normalizer iou_loss
+    iou_thresh_kind objectness_smooth resize max max_delta counters_per_class label_smooth_eps focal_loss show_details beta1
+    embedding_layer track_history_size sim_thresh dets_for_show dets_for_track track_ciou_norm map log sqrt
+    nms_kind beta_nms
+"""
+"""Keys of a head that do not change what it computes."""
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What a decode adds and multiplies, a row an anchor: [1, A, 2], or [1, A, 1] for scale_x_y.
+
+    Attributes:
+        cell: column, row of the grid.
+        pixels: width, height of a cell in network-input pixels.
+        anchor: width, height in network-input pixels.
+        scale_x_y: how far a centre may leave its cell.
+    """
+
+    cell: Array
+    pixels: Array
+    anchor: Array
+    scale_x_y: Array
+
+
+@dataclass(frozen=True)
+class Head(Spec):
+    """A detection head.
+
+    Attributes:
+        anchors: width, height.
+        classes: how many.
+        scale_x_y: how far a centre may leave its cell, 1 where it may not.
+        nms_kind: how DarkNet suppresses.
+    """
+
+    anchors: Anchors
+    classes: int
+    scale_x_y: float
+    nms_kind: str
+
+    VALUES: ClassVar[int] = 5
+    """Of an anchor, apart from the classes: x, y, w, h, objectness."""
+
+    def output(self, place: Place) -> Shape:
+        channels = place.shapes[0][0]
+        count, anchors = self.classes + self.VALUES, len(self.anchors)
+        if channels != count * anchors:
+            raise place.section.error(
+                f"gets {channels} channels, but classes={self.classes} and {anchors} anchors need "
+                f"({self.classes} + {self.VALUES}) * {anchors} = {count * anchors}; "
+                f"correct filters= of the layer before, or classes=",
+                "classes",
+            )
+        return place.shapes[0]
+
+    def forward(self, ops: Ops, inputs: Sequence[Tensor], arrays: Arrays) -> Tensor:
+        return inputs[0]
+
+    def kind(self) -> Head:
+        """Equal for heads that decode alike, but for constants."""
+        return replace(self, anchors=(), scale_x_y=1.0, nms_kind="")
+
+    def anchor_pixels(self, pixels: Array) -> Array:
+        """Anchors [N, 2] in network-input pixels; a cell is `pixels` [2] large."""
+        return np.array(self.anchors, np.float64)
+
+    @abstractmethod
+    def decode(self, ops: Ops, rows: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
+        """Rows [B, A, VALUES + classes] -> boxes [B, A, 4] x1, y1, x2, y2 in network-input pixels, scores [B, A, classes]."""
 
 
 @dataclass(frozen=True)
@@ -37,99 +115,40 @@ def decode(ops: Ops, maps: Sequence[tuple[HeadMap, Tensor]], net: Net) -> tuple[
         boxes [B, A, 4] x1, y1, x2, y2 in network-input pixels and scores [B, A, C]; anchors head by head, then anchor, y, x.
     """
     boxes, scores = [], []
-    for _, group in groupby(maps, key=lambda item: _kind(item[0].head)):
+    for _, group in groupby(maps, key=lambda item: item[0].head.kind()):
         members = list(group)
         rows = ops.concat([_rows(ops, place, x) for place, x in members], 1, "rows")
-        constants = _constants([place for place, _ in members], net)
-        box, score = _DECODERS[type(members[0][0].head)](ops, rows, members[0][0].head, constants)
+        box, score = members[0][0].head.decode(ops, rows, _constants([place for place, _ in members], net))
         boxes.append(box)
         scores.append(score)
     return ops.concat(boxes, 1, "boxes"), ops.concat(scores, 1, "scores")
 
 
-@dataclass(frozen=True)
-class _Constants:
-    """What the decode adds and multiplies, a row an anchor: [1, A, 2] or [1, A, 1]."""
-
-    cell: Array
-    pixels: Array
-    anchor: Array
-    scale_x_y: Array
-
-
-def _kind(head: Head) -> tuple[object, ...]:
-    """Heads that decode alike, but for constants, are decoded together."""
-    return (
-        type(head),
-        head.classes,
-        getattr(head, "new_coords", None),
-        getattr(head, "softmax", None),
-        getattr(head, "point", None),
-    )
-
-
 def _rows(ops: Ops, place: HeadMap, x: Tensor) -> Tensor:
     """[B, anchors * values, h, w] -> [B, anchors * h * w, values]."""
     anchors, (height, width) = len(place.head.anchors), place.grid
-    values = place.head.values + place.head.classes
+    values = place.head.VALUES + place.head.classes
     apart = ops.reshape(x, (anchors, values, height * width), "apart")
     return ops.reshape(ops.transpose(apart, (0, 1, 3, 2), "last"), (anchors * height * width, values), "rows")
 
 
-def _constants(places: Sequence[HeadMap], net: Net) -> _Constants:
+def _constants(places: Sequence[HeadMap], net: Net) -> Constants:
     columns = [_place_constants(place, net) for place in places]
-    return _Constants(*(np.concatenate(parts, axis=1).astype(np.float32) for parts in zip(*columns, strict=True)))
+    return Constants(*(np.concatenate(parts, axis=1).astype(np.float32) for parts in zip(*columns, strict=True)))
 
 
 def _place_constants(place: HeadMap, net: Net) -> tuple[Array, Array, Array, Array]:
     height, width = place.grid
-    anchors = np.array(place.head.anchors)
+    size = np.array([net.width / width, net.height / height])
     ys, xs = np.divmod(np.arange(height * width), width)
-    cell = np.tile(np.stack([xs, ys], axis=1), (len(anchors), 1))
-    pixels = np.full_like(cell, (net.width / width, net.height / height), dtype=np.float64)
-    anchor = np.repeat(anchors, height * width, axis=0)
-    if isinstance(place.head, Region):
-        anchor = anchor * pixels
-    scale = np.full((len(cell), 1), getattr(place.head, "scale_x_y", 1.0))
+    cell = np.tile(np.stack([xs, ys], axis=1), (len(place.head.anchors), 1))
+    pixels = np.broadcast_to(size, cell.shape)
+    anchor = np.repeat(place.head.anchor_pixels(size), height * width, axis=0)
+    scale = np.full((len(cell), 1), place.head.scale_x_y)
     return cell[None], pixels[None], anchor[None], scale[None]
 
 
-def _decode_yolo(ops: Ops, rows: Tensor, head: Head, constants: _Constants) -> tuple[Tensor, Tensor]:
-    xy, wh, objectness, classes = ops.split(rows, (2, 2, 1, head.classes), 2, "values")
-    if isinstance(head, Yolo) and head.new_coords:
-        # The convolution before the layer has the logistic activation already.
-        half = ops.mul(ops.mul(wh, wh, "square"), 2 * constants.anchor, "half_size")
-    else:
-        xy, objectness, classes = (
-            ops.sigmoid(part, name) for part, name in ((xy, "xy"), (objectness, "objectness"), (classes, "classes"))
-        )
-        half = ops.mul(ops.unary("exp", wh, "exp"), constants.anchor / 2, "half_size")
-    return _corners(ops, _centre(ops, xy, constants), half), ops.mul(classes, objectness, "scores")
-
-
-def _decode_gaussian(ops: Ops, rows: Tensor, head: Head, constants: _Constants) -> tuple[Tensor, Tensor]:
-    x, ux, y, uy, w, uw, h, uh, objectness, classes = ops.split(rows, (1,) * 9 + (head.classes,), 2, "values")
-    half = ops.mul(ops.unary("exp", ops.concat([w, h], 2, "wh"), "exp"), constants.anchor / 2, "half_size")
-    centre = _centre(ops, ops.sigmoid(ops.concat([x, y], 2, "xy"), "xy"), constants)
-    if isinstance(head, GaussianYolo) and head.point != "center":
-        centre = (ops.add if head.point == "left_top" else ops.sub)(centre, half, "centre")
-    doubt = ops.reduce(
-        "mean", ops.sigmoid(ops.concat([ux, uy, uw, uh], 2, "uncertainties"), "uncertainty"), (2,), "doubt"
-    )
-    certain = ops.mul(ops.sigmoid(objectness, "objectness"), ops.sub(1.0, doubt, "certainty"), "certain")
-    return _corners(ops, centre, half), ops.mul(ops.sigmoid(classes, "classes"), certain, "scores")
-
-
-def _decode_region(ops: Ops, rows: Tensor, head: Head, constants: _Constants) -> tuple[Tensor, Tensor]:
-    xy, wh, objectness, classes = ops.split(rows, (2, 2, 1, head.classes), 2, "values")
-    half = ops.mul(ops.unary("exp", wh, "exp"), constants.anchor / 2, "half_size")
-    if isinstance(head, Region) and head.softmax:
-        classes = ops.softmax(classes, 2, "classes")
-    boxes = _corners(ops, _centre(ops, ops.sigmoid(xy, "xy"), constants), half)
-    return boxes, ops.mul(classes, ops.sigmoid(objectness, "objectness"), "scores")
-
-
-def _centre(ops: Ops, xy: Tensor, constants: _Constants) -> Tensor:
+def centre(ops: Ops, xy: Tensor, constants: Constants) -> Tensor:
     """(cell + xy * s - (s - 1) / 2) * pixels, multiplied out: one factor and one offset an anchor."""
     scale = constants.scale_x_y
     factor = scale * constants.pixels
@@ -137,12 +156,52 @@ def _centre(ops: Ops, xy: Tensor, constants: _Constants) -> Tensor:
     return ops.add(ops.mul(xy, factor, "centre.scale"), offset, "centre")
 
 
-def _corners(ops: Ops, centre: Tensor, half: Tensor) -> Tensor:
-    return ops.concat([ops.sub(centre, half, "corner.low"), ops.add(centre, half, "corner.high")], 2, "corners")
+def half_size(ops: Ops, wh: Tensor, constants: Constants) -> Tensor:
+    """exp(wh) * anchor / 2."""
+    return ops.mul(ops.unary("exp", wh, "exp"), constants.anchor / 2, "half_size")
 
 
-_DECODERS: dict[type, Callable[[Ops, Tensor, Head, _Constants], tuple[Tensor, Tensor]]] = {
-    Yolo: _decode_yolo,
-    GaussianYolo: _decode_gaussian,
-    Region: _decode_region,
-}
+def corners(ops: Ops, middle: Tensor, half: Tensor) -> Tensor:
+    """Centre and half of the size as x1, y1, x2, y2."""
+    return ops.concat([ops.sub(middle, half, "corner.low"), ops.add(middle, half, "corner.high")], 2, "corners")
+
+
+def anchors_of(section: Section, count: int) -> Anchors:
+    """The first `count` pairs of anchors=.
+
+    Raises:
+        InputError: there are fewer, or one is not positive.
+    """
+    values = section.numbers("anchors")
+    if len(values) < 2 * count:
+        raise section.error(
+            f"needs {count} anchors (num={count}), {2 * count} numbers, but anchors= gives {len(values)}", "anchors"
+        )
+    pairs = tuple(zip(values[: 2 * count : 2], values[1 : 2 * count : 2], strict=True))
+    if any(width <= 0 or height <= 0 for width, height in pairs):
+        raise section.error("anchors= must be positive widths and heights", "anchors")
+    return pairs
+
+
+def masked_anchors(section: Section) -> Anchors:
+    """Those anchors that mask= names, all where it is absent.
+
+    Raises:
+        InputError: the mask names one that does not exist.
+    """
+    anchors = anchors_of(section, section.integer("num", 1, 1, 1000))
+    mask = section.integers("mask") or tuple(range(len(anchors)))
+    for number in mask:
+        if not 0 <= number < len(anchors):
+            raise section.error(f"mask={number} names an anchor that does not exist; num={len(anchors)}", "mask")
+    return tuple(anchors[number] for number in mask)
+
+
+def classes_of(section: Section) -> int:
+    """How many classes a head has."""
+    return section.integer("classes", 20, 1)
+
+
+def nms_kind_of(section: Section) -> str:
+    """How DarkNet suppresses the head's boxes."""
+    return section.text("nms_kind", "default")

@@ -14,6 +14,7 @@ from ...errors import ModelError
 from ...files import require_file
 from ...graph.weights import Array, Weight
 from .plan import Layer
+from .sections.convolutional import EPSILON
 
 _ITEM = 4
 _LATEST = 2000
@@ -55,15 +56,15 @@ def read_header(path: Path) -> Header:
     return Header((major, minor, revision), seen, 20 if long else 16)
 
 
-def open_weights(path: Path, layers: Sequence[Layer]) -> dict[int, dict[str, Weight]]:
-    """The arrays of every layer that has some, by layer number and name; each is mapped from the file when it is asked for.
+def open_weights(path: Path, layers: Sequence[Layer]) -> tuple[dict[int, dict[str, Weight]], list[str]]:
+    """The arrays of every layer that has some, by layer number and name, and notes; each is mapped when it is asked for.
 
     Raises:
         InputError: missing or empty.
-        ModelError: the file does not hold exactly what the layers need, or holds what cannot be theirs.
+        ModelError: the file holds less than the layers need, or what cannot be theirs.
     """
     header = read_header(path)
-    _check_length(path, header, layers)
+    notes = _check_length(path, header, layers)
     offset, weights = header.size, {}
     for layer in layers:
         arrays = {}
@@ -73,7 +74,7 @@ def open_weights(path: Path, layers: Sequence[Layer]) -> dict[int, dict[str, Wei
         if arrays:
             weights[layer.index] = arrays
     _check_variances(path, layers, weights)
-    return weights
+    return weights, notes
 
 
 def _weight(path: Path, offset: int, shape: tuple[int, ...]) -> Weight:
@@ -83,34 +84,35 @@ def _weight(path: Path, offset: int, shape: tuple[int, ...]) -> Weight:
     return Weight(shape, np.dtype(np.float32), load)
 
 
-def _check_length(path: Path, header: Header, layers: Sequence[Layer]) -> None:
+def _check_length(path: Path, header: Header, layers: Sequence[Layer]) -> list[str]:
+    """Notes, if the file is longer than needed: DarkNet leaves the rest unread."""
     have = path.stat().st_size - header.size
     need = sum(layer.weight_count for layer in layers) * _ITEM
-    if have == need:
-        return
     numbers = (
         f"it holds {have / _ITEM:,.10g} numbers after its {header.size}-byte header, the cfg needs {need // _ITEM:,}"
     )
-    advice = (
-        "the cfg and the weights do not belong together, or classes=, filters= or anchors were changed after training"
-    )
-    if have > need:
-        raise ModelError(f"{path} is {(have - need) / _ITEM:,.10g} numbers too long: {numbers}; {advice}")
-    position = 0
+    if have >= need:
+        advice = "DarkNet leaves the rest unread, and so does trtzoo; check that cfg and weights belong together"
+        return [f"{path} is {(have - need) / _ITEM:,.10g} numbers too long: {numbers}; {advice}"] if have > need else []
+    end = 0
     for layer in layers:
-        position += layer.weight_count * _ITEM
-        if position > have:
-            short = f"the file ends within layer {layer.index} ({layer.section.where()})"
-            raise ModelError(f"{path} is {(need - have) / _ITEM:,.10g} numbers too short: {short}; {numbers}; {advice}")
+        end += layer.weight_count * _ITEM
+        if end > have:
+            break
+    raise ModelError(
+        f"{path} is {(need - have) / _ITEM:,.10g} numbers too short: the file ends within layer {layer.index} "
+        f"({layer.section.where()}); {numbers}; the cfg and the weights do not belong together, or classes=, filters= or "
+        f"anchors were changed after training"
+    )
 
 
 def _check_variances(path: Path, layers: Sequence[Layer], weights: dict[int, dict[str, Weight]]) -> None:
-    """Variances are never negative: a file of the right length whose layers lie elsewhere is found out by that."""
+    """A file whose layers lie elsewhere is found out by variances of which DarkNet could not take the root either."""
     for layer in layers:
         arrays = weights.get(layer.index, {})
         if "variance" in arrays:
             values = arrays["variance"].load()
-            if not np.all(np.isfinite(values)) or np.any(values < 0):
+            if not np.all(np.isfinite(values)) or np.any(values <= -EPSILON):
                 raise ModelError(
                     f"{path}: the batch-normalisation variances of layer {layer.index} ({layer.section.where()}) are negative or "
                     f"not finite, so these are the weights of another cfg, or damaged"

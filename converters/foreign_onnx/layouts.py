@@ -1,28 +1,38 @@
 """How foreign exporters lay out a model's outputs, and the same outputs as raw heads.
 
     columns        [B, 4 + C + extra, A]   Ultralytics: cx, cy, w, h, classes, then keypoints, mask values or an angle
-    rows           [B, A, 5 + C + extra]   YOLOv5, YOLOv7 and their pose models: cx, cy, w, h, objectness, classes, ...
+    rows           [B, A, 5 + C + extra]   YOLOv5 to YOLOv7 and their pose models: cx, cy, w, h, objectness, classes, ...
+    yolox          [B, A, 5 + C]           YOLOX before its decode: offsets in cells, logarithms of sizes in strides, ...
     final          [B, K, 6 + extra]       Ultralytics' NMS-free heads: corners (obb: centre, size), score, class, ...
-    plugin         [B, A, 4], [B, A, C]    what an EfficientNMS_TRT node gets
+    queries        [B, K, 4 + C]           RT-DETR: cx, cy, w, h as shares of the input, classes
+    pair           [B, A, 4], [B, A, C]    boxes and scores: what an EfficientNMS_TRT node gets, DAMO-YOLO, YOLO-NAS
     probs, logits  [B, C]                  classifiers with and without their softmax
 
-The layouts are those of the exporters' own files: ultralytics `engine/exporter.py`, yolov5 and yolov7 `export.py`.
+The layouts are those of the exporters' own files: ultralytics `engine/exporter.py`, yolov5 and yolov7 `export.py`, YOLOX
+`models/yolo_head.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from ...contract.choices import Task
+from ...contract.meta import Preprocess
 from ...graph.emitter import Emitter
+from ...graph.weights import Array
 from ..vocabulary.onnx_ops import OnnxOps
 from ..vocabulary.ops import Ops, Tensor
 
 Heads = dict[str, Tensor]
+
+Kind = Literal["columns", "rows", "yolox", "final", "queries", "pair", "probs", "logits"]
+
+YOLOX_STRIDES = (8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -30,18 +40,21 @@ class Layout:
     """How the outputs of an export are to be read.
 
     Attributes:
-        kind: "columns", "rows", "final", "plugin", "probs" or "logits", as above.
+        kind: one of those above.
         task: of the model.
         classes: C.
-        outputs: the tensors that hold the values: boxes and what goes with them, then prototypes; "plugin": boxes
-            and scores.
+        outputs: the tensors that hold the values: boxes and what goes with them, then prototypes; "pair": boxes and
+            scores.
         kpt_shape: (points, values a point) of a pose model.
         masks: M, mask coefficients of a segmentation model, else 0.
-        centred: boxes are centre and size, not corners; only of "plugin".
-        activated: scores are probabilities, not logits; only of "plugin".
+        centred: boxes are centre and size, not corners; only of "pair".
+        activated: scores are probabilities, not logits; only of "pair".
+        given_to_plugin: the graph itself says what they are, by handing them to TensorRT's NMS.
+        exporter: whose export it is, for the user.
+        preprocess: how pictures become its input.
     """
 
-    kind: str
+    kind: Kind
     task: Task
     classes: int
     outputs: tuple[Tensor, ...]
@@ -49,6 +62,19 @@ class Layout:
     masks: int = 0
     centred: bool = False
     activated: bool = True
+    given_to_plugin: bool = False
+    exporter: str = ""
+    preprocess: Preprocess = Preprocess()
+
+    @property
+    def nms_free(self) -> bool:
+        """Whether each object has one box."""
+        return self.kind in ("final", "queries")
+
+    @property
+    def anchors(self) -> int:
+        """A or K, boxes of a picture."""
+        return int(self.outputs[0].shape[2 if self.kind == "columns" else 1])
 
     @property
     def extra(self) -> int:
@@ -121,12 +147,42 @@ def _final(ops: GraphOps, layout: Layout, values: Tensor, rest: Sequence[Tensor]
     return _with_extra(ops, layout, box, ops.mul(is_class, score, "scores"), extra)
 
 
-def _plugin(ops: GraphOps, layout: Layout, values: Tensor, rest: Sequence[Tensor]) -> Heads:
+def _yolox(ops: GraphOps, layout: Layout, values: Tensor, rest: Sequence[Tensor]) -> Heads:
+    """Centre = (offset + cell) * stride, size = exp(value) * stride (YOLOX, Ge et al. 2021, `decode_outputs`)."""
+    cells, strides = grid(ops.shape(ops.input)[1:], YOLOX_STRIDES)
+    offset, size, objectness, classes = ops.split(values, [2, 2, 1, layout.classes], axis=2, name="fields")
+    centre = ops.mul(ops.add(offset, cells, "cell"), strides, "centre")
+    box = ops.concat([centre, ops.mul(ops.unary("exp", size, "exp"), strides, "size")], axis=2, name="decoded")
+    return {"boxes": _corners(ops, box), "scores": ops.mul(classes, objectness, "scores")}
+
+
+def grid(size: Sequence[int], strides: Sequence[int]) -> tuple[Array, Array]:
+    """Column and row [1, A, 2] of every cell, level by level, and its stride in pixels, [1, A, 1]; float32."""
+    levels = [np.mgrid[: size[0] // step, : size[1] // step].reshape(2, -1)[::-1].T for step in strides]
+    steps = [np.full((len(cells), 1), step) for cells, step in zip(levels, strides, strict=True)]
+    return np.concatenate(levels)[None].astype(np.float32), np.concatenate(steps)[None].astype(np.float32)
+
+
+def _queries(ops: GraphOps, layout: Layout, values: Tensor, rest: Sequence[Tensor]) -> Heads:
+    height, width = ops.shape(ops.input)[1:]
+    box, scores = ops.split(values, [4, layout.classes], axis=2, name="fields")
+    pixels = ops.mul(box, np.array([width, height, width, height]).reshape(1, 1, 4), "pixels")
+    return {"boxes": _corners(ops, pixels), "scores": scores}
+
+
+def _pair(ops: GraphOps, layout: Layout, values: Tensor, rest: Sequence[Tensor]) -> Heads:
     boxes = _corners(ops, values) if layout.centred else values
     return {"boxes": boxes, "scores": rest[0] if layout.activated else ops.sigmoid(rest[0], "scores")}
 
 
-_READERS = {"columns": _columns, "rows": _rows, "final": _final, "plugin": _plugin}
+_READERS = {
+    "columns": _columns,
+    "rows": _rows,
+    "yolox": _yolox,
+    "final": _final,
+    "queries": _queries,
+    "pair": _pair,
+}
 
 
 def _sizes(*sizes: int) -> list[int]:

@@ -13,12 +13,10 @@ import onnx_graphsurgeon as gs
 from ...contract.outputs import INPUT
 from ...contract.properties import literal
 from ...errors import InputError, UnsupportedError
+from ...graph.opset import OPSET, raise_opset
 from ...graph.skeleton import BATCH
 from ..image_size import check_size
 from ..vocabulary.onnx_ops import OPSETS
-
-OPSET = 17
-"""What graphs of older opsets are brought to."""
 
 PLUGIN = "EfficientNMS_TRT"
 """TensorRT's NMS, whose inputs are raw heads."""
@@ -51,7 +49,8 @@ def prepare(
     notes: tuple[str, ...] = ()
     if graph.opset < OPSETS.start:
         notes = (f"opset {graph.opset} was raised to {OPSET}",)
-        graph = _raise_opset(path, graph)
+        graph = raise_opset(graph, str(path))
+    _read_numbers(graph)
     picture = _picture(path, graph)
     if _fix_size(path, picture, properties, img_size):
         graph = _with_known_shapes(graph)
@@ -77,15 +76,11 @@ def axes(shape: Any) -> str:
     return "[" + ", ".join(str(length) if length not in (None, "") else "?" for length in shape or ()) + "]"
 
 
-def _raise_opset(path: Path, graph: gs.Graph) -> gs.Graph:
-    try:
-        return gs.import_onnx(onnx.version_converter.convert_version(gs.export_onnx(graph), OPSET))
-    except Exception as error:  # the converter raises RuntimeError and types of its own without a common base
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise UnsupportedError(
-            f"{path} is written in opset {graph.opset}, which cannot be raised to {OPSET} ({reason}); export it again "
-            f"with opset {OPSET}"
-        ) from error
+def _read_numbers(graph: gs.Graph) -> None:
+    """Axes whose lengths are spelled as names, "100", become numbers: the --end2end exporters of YOLOv6 and YOLOv7 do so."""
+    for tensor in (*graph.inputs, *graph.outputs):
+        if tensor.shape is not None:
+            tensor.shape = [int(axis) if isinstance(axis, str) and axis.isdecimal() else axis for axis in tensor.shape]
 
 
 def _picture(path: Path, graph: gs.Graph) -> gs.Variable:
@@ -178,11 +173,11 @@ def _take_float32(graph: gs.Graph) -> None:
 
 
 def _known_axes(path: Path, output: gs.Variable, batch: int | str) -> list[int | str]:
-    """The output's shape, with the input's batch in front."""
-    lengths = list(output.shape or ())[1:]
+    """The output's shape, with the input's batch in front; another number stays there, it is no batch."""
+    first, *lengths = list(output.shape or ()) or [batch]
     if not lengths or not all(_is_fixed(length) for length in lengths):
         raise UnsupportedError(
             f"{path}: the output {output.name} {axes(output.shape)} has axes of unknown length; export it with a fixed "
             f"input size"
         )
-    return [batch, *lengths]
+    return [first if _is_fixed(first) and _is_fixed(batch) else batch, *lengths]

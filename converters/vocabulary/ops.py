@@ -37,7 +37,7 @@ class BatchNorm:
     bias: Weight
     mean: Weight
     variance: Weight
-    epsilon: float = 1e-5
+    epsilon: float
 
     def affine(self) -> tuple[Array, Array]:
         """The factor and the offset [channels] that do the same, in float64."""
@@ -272,6 +272,7 @@ UNARY = (
     "sqrt",
     "abs",
     "neg",
+    "floor",
     "sin",
     "cos",
     "elu",

@@ -18,11 +18,18 @@ class Foreign:
         batch: fixed, or a name.
         opset: of the file.
         half: in half precision, the input too.
+        white: what the network's pictures count to.
     """
 
     def __init__(
-        self, size: Sequence[int | str] = (64, 96), batch: int | str = "n", opset: int = 17, half: bool = False
+        self,
+        size: Sequence[int | str] = (64, 96),
+        batch: int | str = "n",
+        opset: int = 17,
+        half: bool = False,
+        white: float = 1,
     ):
+        self.white = white
         self.graph = gs.Graph(opset=opset, name="torch_jit")
         self.random = np.random.default_rng(11)
         self.kind = np.float16 if half else np.float32
@@ -32,6 +39,8 @@ class Foreign:
 
     def node(self, op, inputs, dtype=None, outputs=1, domain=None, **attrs):
         """Append a node; arrays become constants."""
+        if op == "Split" and self.graph.opset < 13:
+            inputs, attrs = inputs[:1], attrs | {"split": inputs[1].tolist()}
         self.count += 1
         tensors = [
             item if isinstance(item, gs.Tensor) else gs.Constant(f"c{self.count}.{index}", np.asarray(item))
@@ -41,13 +50,18 @@ class Foreign:
         self.graph.nodes.append(gs.Node(op, f"{op}_{self.count}", attrs, tensors, made, domain=domain))
         return made[0] if outputs == 1 else made
 
+    def number(self, values):
+        """A constant of the graph's own type."""
+        return np.asarray(values, self.kind)
+
+    def map(self, channels, step):
+        """A map [B, channels, h / step, w / step]."""
+        weight = self.random.normal(0, 0.3 / self.white, (channels, 3, step, step)).astype(self.kind)
+        return self.node("Conv", [self.input, weight], strides=[step, step], kernel_shape=[step, step])
+
     def maps(self, channels, strides=(8, 16, 32)):
-        """A map [B, channels, h / stride, w / stride] for each stride."""
-        weights = [self.random.normal(0, 0.3, (channels, 3, step, step)).astype(self.kind) for step in strides]
-        return [
-            self.node("Conv", [self.input, weight], strides=[step, step], kernel_shape=[step, step])
-            for weight, step in zip(weights, strides, strict=True)
-        ]
+        """A map for each stride."""
+        return [self.map(channels, step) for step in strides]
 
     def columns(self, values, strides=(8, 16, 32)):
         """[B, values, A], one anchor a cell."""

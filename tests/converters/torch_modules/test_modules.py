@@ -14,6 +14,7 @@ from trtzoo.converters.torch_modules.blocks import strided_conv
 from trtzoo.converters.torch_modules.layers import TORCH_LAYERS
 from trtzoo.converters.torch_modules.modules import (
     Walker,
+    batch_norm_of,
     integer,
     layer_sources,
     merged_conv,
@@ -185,7 +186,7 @@ def test_attribute_of_a_wrong_kind(read, value):
 def random_conv(kernel, pads=(0, 0, 0, 0), **others):
     generator = np.random.default_rng(kernel)
     out = 4
-    norm = BatchNorm(*(Weight.of(generator.uniform(0.5, 1.5, out).astype(np.float32)) for _ in range(4)))
+    norm = BatchNorm(*(Weight.of(generator.uniform(0.5, 1.5, out).astype(np.float32)) for _ in range(4)), 1e-5)
     weight = Weight.of(generator.normal(size=(out, 4, kernel, kernel)).astype(np.float32))
     return Conv(weight, batch_norm=norm, pads=pads, **others)
 
@@ -210,3 +211,11 @@ def test_convolution_after_space_to_depth_is_one_of_twice_the_stride(order):
     weight = Weight.of(np.random.default_rng(1).normal(size=(5, 12, 3, 3)).astype(np.float32))
     conv = Conv(weight, pads=(1, 1, 1, 1))
     np.testing.assert_allclose(run_conv(strided_conv(conv, order), x), run_conv(conv, deep), atol=1e-5)
+
+
+def test_a_batch_normalisation_that_does_not_say_has_torchs_epsilon(tmp_path):
+    module = randomise(nn.BatchNorm2d(4))
+    norm = batch_norm_of(record_of(module, tmp_path / "m.pt"))
+    assert norm.epsilon == nn.BatchNorm2d(4).eps
+    del module.__dict__["eps"]
+    assert batch_norm_of(record_of(module, tmp_path / "m.pt")).epsilon == nn.BatchNorm2d(4).eps

@@ -23,7 +23,7 @@ def weight(*shape: int) -> Weight:
 
 def norm(channels: int) -> BatchNorm:
     variance = Weight.of(RNG.uniform(0.2, 2, channels).astype(np.float32))
-    return BatchNorm(weight(channels), weight(channels), weight(channels), variance)
+    return BatchNorm(weight(channels), weight(channels), weight(channels), variance, 1e-5)
 
 
 PLAIN, BIASED = Conv(weight(6, 8, 3, 3)), Conv(weight(6, 8, 1, 1), weight(6))
@@ -158,3 +158,18 @@ def test_shapes_that_do_not_fit_are_named(build, message):
 def test_other_opsets_are_refused(opset):
     with pytest.raises(UnsupportedError, match="choose 14 to 20"):
         OnnxOps(TensorSpec("images", "float32", (1, 8, 10, 12)), opset)
+
+
+def test_a_padding_of_zero_wins_over_negative_values_in_a_pool_after_it():
+    """ONNX Runtime (to 1.31) and onnxsim merge the two if the value is exactly zero, and then padding never wins."""
+    x = -np.abs(images(2)) - 1
+    ops = OnnxOps(TensorSpec("images", "float32", ("batch", *x.shape[1:])))
+    made = ops.max_pool(ops.pad(ops.input, (0, 0, 1, 1)), (2, 2), (1, 1))
+    graph = ops.finish({"out": made})
+    value = next(node.inputs[2].values for node in graph.nodes if node.op == "Pad")
+    assert value > 0 and np.float32(1) + value == 1
+    result = run_onnx(load_all(graph, {}).SerializeToString(), x)["out"]
+    padded = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)))
+    corners = [padded[:, :, dy : dy + x.shape[2], dx : dx + x.shape[3]] for dy in (0, 1) for dx in (0, 1)]
+    np.testing.assert_allclose(result, np.max(corners, axis=0), atol=1e-6)
+    assert np.abs(result[:, :, -1]).max() < 1e-6
