@@ -259,6 +259,11 @@ def load_model(path: Path, settings: ConvertSettings) -> Model:
     """
     _refuse_for_deepstream(settings)
     model = read_model(path, settings)
+    if settings.end2end:
+        from .contract.target import parse_target
+        from .graph_passes.precision.integer import refuse_integer_operators
+
+        refuse_integer_operators(model.graph, parse_target(settings.end2end.target))
     if settings.thresholds:
         model = _with_thresholds(model, settings.thresholds)
     if settings.simplify:
@@ -406,4 +411,5 @@ def _to_half(model: Model, wanted: Half, overflow: Mapping[str, str]) -> Model:
     from .graph_passes.precision.half import to_half
 
     meta, report = to_half(model.graph, model.meta, overflow, wanted.half_io)
+    report.require_change()
     return replace(model, meta=meta, notes=(*model.notes, *report.notes()))

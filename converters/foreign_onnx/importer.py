@@ -23,6 +23,7 @@ from ...contract.properties import from_properties, literal
 from ...errors import InputError, UnsupportedError
 from ...files import require_file, sha256_of
 from ...graph.editor import GraphEditor
+from ...graph.integers import integer_operators
 from ...graph.skeleton import read_onnx
 from ..names import numbered_names, read_names
 from ..options import ReadOptions
@@ -141,7 +142,7 @@ def _meta(export: Export, layout: Layout) -> ModelMeta:
 
 def _precision(graph: gs.Graph) -> Precision:
     """What the graph computes in: "int8" with quantised tensors, "fp16" with half-precision weights, else "fp32"."""
-    if any(node.op == "QuantizeLinear" for node in graph.nodes):
+    if any(node.op == "QuantizeLinear" for node in graph.nodes) or integer_operators(graph):
         return "int8"
     half = any(isinstance(tensor, gs.Constant) and tensor.dtype == np.float16 for tensor in graph.tensors().values())
     return "fp16" if half else "fp32"

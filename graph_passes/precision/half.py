@@ -18,6 +18,7 @@ import onnx_graphsurgeon as gs
 from ...contract.meta import ModelMeta
 from ...errors import UnsupportedError
 from ...graph.editor import GraphEditor
+from ...graph.integers import integer_operators
 from ...graph.skeleton import constant, weight_of
 from ..thresholds import CONF_INPUT, IOU_INPUT
 from .body import find_body
@@ -47,6 +48,14 @@ class HalfReport:
     tail: int
     casts: int
 
+    def require_change(self) -> None:
+        """Raise UnsupportedError where the pass found nothing to convert."""
+        if self.converted:
+            return
+        name, reason = next(iter(self.kept), ("", ""))
+        why = f"{name}: {reason}" if name else "the network computes in half precision already, or in no floats"
+        raise UnsupportedError(f"--half changes nothing ({why}); leave it out")
+
     def notes(self) -> tuple[str, ...]:
         """What the user should know, a sentence each."""
         done = f"FP16: {self.converted} nodes in half, {self.tail} of decode and NMS in single, {self.casts} casts"
@@ -68,8 +77,12 @@ def to_half(
         The metadata with its precision, and what was done.
 
     Raises:
-        UnsupportedError: `half_io` for an input that is not float32.
+        UnsupportedError: a graph of integers, or `half_io` for an input that is not float32.
     """
+    if found := integer_operators(graph):
+        raise UnsupportedError(
+            f"--half: the graph computes in integers ({', '.join(found)}); leave it out, or give the float model"
+        )
     infer_types(graph)
     body = find_body(graph)
     kept: dict[str, str] = {}

@@ -1,0 +1,20 @@
+"""Integer operators of ONNX Runtime are refused for targets that do not read them."""
+
+from __future__ import annotations
+
+import onnx_graphsurgeon as gs
+
+from ...contract.target import Target
+from ...errors import UnsupportedError
+from ...graph.integers import integer_operators
+
+
+def refuse_integer_operators(graph: gs.Graph, target: Target) -> None:
+    """Raise UnsupportedError where a graph holds them and the target is TensorRT of any kind."""
+    found = integer_operators(graph)
+    if found and target.library:
+        raise UnsupportedError(
+            f"the graph computes with ONNX Runtime's integer operators ({', '.join(found)}), which --target {target} does "
+            f"not read; convert the float model (the .pt, or the ONNX before it was quantised) and quantise it for "
+            f"TensorRT, or keep this file for --target onnxruntime"
+        )
