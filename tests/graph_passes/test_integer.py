@@ -51,7 +51,7 @@ def test_half_that_changes_nothing_is_refused():
     meta, report = to_half(graph, meta)
     report.require_change()
     _, report = to_half(graph, meta)
-    with pytest.raises(UnsupportedError, match="changes nothing.*computes in half precision already"):
+    with pytest.raises(UnsupportedError, match="changes nothing"):
         report.require_change()
 
 
