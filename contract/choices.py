@@ -24,6 +24,9 @@ Colour = Literal["rgb", "bgr", "gray"]
 Anchor = Literal["centre", "topleft"]
 """Where a letterboxed picture lies in the input."""
 
+Sampling = Literal["linear", "darknet"]
+"""Where the pixels of a resized picture are taken from: between centres as OpenCV does, or from corner to corner as DarkNet does."""
+
 FrameColour = Literal["bgr", "rgb"]
 FRAME_COLOURS: tuple[FrameColour, ...] = get_args(FrameColour)
 """Channel orders of a uint8 input."""

@@ -17,6 +17,7 @@ from .choices import (
     OutputLayout,
     Precision,
     Resize,
+    Sampling,
     Task,
 )
 from .nms import CONF_THRES, TOPK_ALL, GraphNms, NmsSettings, Suppression, usual_candidates
@@ -34,6 +35,8 @@ class Preprocess:
         anchor: "centre" pads a letterboxed picture on both sides, "topleft" (YOLOX) right and below.
         scale: value of white in a float input: 1, or 255 (YOLOX, DAMO-YOLO); what a uint8 pixel is multiplied with is
             scale / 255.
+        sampling: both bilinear. "linear" takes pixel x of the input from (x + 0.5) * W / w - 0.5 in the picture, as OpenCV and
+            most others do; "darknet" from x * (W - 1) / (w - 1).
     """
 
     resize: Resize = "letterbox"
@@ -41,6 +44,7 @@ class Preprocess:
     colour: Colour = "rgb"
     anchor: Anchor = "centre"
     scale: float = 1.0
+    sampling: Sampling = "linear"
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,10 @@ def read(path: Path, options: ReadOptions) -> Network:
         channels=net.channels,
         multi_label=True,
         preprocess=Preprocess(
-            "letterbox" if net.letter_box else "stretch", LETTER_BOX_PAD, "gray" if net.channels == 1 else "rgb"
+            resize="letterbox" if net.letter_box else "stretch",
+            pad=LETTER_BOX_PAD,
+            colour="gray" if net.channels == 1 else "rgb",
+            sampling="darknet",
         ),
         source=path.name,
     )

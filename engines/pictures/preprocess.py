@@ -9,6 +9,7 @@ import numpy as np
 from ...contract.meta import ModelMeta
 from ...errors import UnsupportedError
 from ...graph.weights import Array
+from .sampling import RESIZERS
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _stretch(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
             picture, _triangles(picture.shape[0], height), _triangles(picture.shape[1], width)
         )
     else:
-        resized = _resize(picture, height, width)
+        resized = RESIZERS[meta.preprocess.sampling](picture, height, width)
     return _unit(resized), Placement(picture.shape[:2], scale, (0.0, 0.0))
 
 
@@ -93,7 +94,8 @@ def _letterbox(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
         new_height, new_width = max(1, round(height * ratio)), max(1, round(width * ratio))
         top, left = round((rows - new_height) / 2 - 0.1), round((columns - new_width) / 2 - 0.1)
     canvas = np.full((rows, columns, picture.shape[2]), meta.preprocess.pad, np.float32)
-    canvas[top : top + new_height, left : left + new_width] = _unit(_resize(picture, new_height, new_width))
+    resized = RESIZERS[meta.preprocess.sampling](picture, new_height, new_width)
+    canvas[top : top + new_height, left : left + new_width] = _unit(resized)
     scale = new_width / width, new_height / height
     return canvas, Placement((height, width), scale, (float(left), float(top)))
 
@@ -108,13 +110,6 @@ def _crop(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
     scale = new_width / width, new_height / height
     placement = Placement((height, width), scale, (float(-left), float(-top)))
     return _unit(_resize_antialiased(picture, down, across)), placement
-
-
-def _resize(picture: Array, height: int, width: int) -> Array:
-    import cv2
-
-    resized: Array = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    return resized.reshape(height, width, picture.shape[2])
 
 
 def _resize_antialiased(picture: Array, down: Array, across: Array) -> Array:
