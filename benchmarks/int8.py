@@ -66,7 +66,7 @@ class Recipe:
             CALIBRATION,
             threshold=self.threshold,
             letterbox=self.letterbox,
-            bias_correction=self.bias,
+            recovery="bias" if self.bias else "none",
             held_out=0,
             cache=None,
             qdq=qdq,

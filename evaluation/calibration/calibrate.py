@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import onnx_graphsurgeon as gs
 
@@ -22,9 +22,13 @@ from .collect import collect, thresholds
 from .methods import Threshold
 from .pictures import PictureReader, Sample, choose, digest, with_letterbox
 from .progress import Progress, no_progress
+from .ranges import read_ranges, shared_ranges
 
 FEW = 100
 """Fewer pictures than this are worth a warning."""
+
+Recovery = Literal["bias", "none"]
+RECOVERIES: tuple[Recovery, ...] = get_args(Recovery)
 
 
 @dataclass(frozen=True)
@@ -32,34 +36,38 @@ class CalibrationSettings:
     """How INT8 numbers are found.
 
     Attributes:
-        path: a folder of pictures, or a text file that lists them.
+        path: a folder of pictures, or a text file that lists them; not needed where `ranges` are given.
+        ranges: a file of ranges to take instead, trtzoo's JSON or TensorRT's calibration cache.
         count: how many pictures, at most.
         batch: pictures a run, for a graph whose batch is free.
         threshold: the method.
         letterbox: pictures letterboxed or stretched; None prepares them as `detect` does.
-        bias_correction: win back accuracy by corrected biases.
+        recovery: what wins back accuracy: "bias" corrects biases.
         bias_pictures: pictures that the correction looks at.
         held_out: pictures kept for the comparison of FP32 with INT8.
         cache: folder of the ranges, None to keep none.
         qdq: what stays out of INT8.
     """
 
-    path: Path
+    path: Path | None = None
+    ranges: Path | None = None
     count: int = 1024
     batch: int = 8
     threshold: Threshold = Threshold()
     letterbox: bool | None = None
-    bias_correction: bool = True
+    recovery: Recovery = "bias"
     bias_pictures: int = 16
     held_out: int = 32
     cache: Path | None = Path("caches")
     qdq: QdqSettings = QdqSettings()
 
     def __post_init__(self) -> None:
-        """Raises InputError for a number out of range."""
+        """Raises InputError for a number out of range, or where there is nothing to calibrate with."""
         for flag, value in (("--calib-num", self.count), ("--calib-batch", self.batch)):
             if value < 1:
                 raise InputError(f"{flag} {value} is out of range; choose 1 or more")
+        if not (self.path or self.ranges):
+            raise InputError("INT8 needs --calib-path, a folder of pictures like those that the model will see")
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Calibration:
     Attributes:
         points: where the graph is quantised.
         numbers: with what.
-        sample: the pictures.
+        sample: the pictures; none where the ranges were given.
         unreadable: pictures that could not be read, and why.
         cache: the file with the numbers, None where none is kept.
         cached: whether they were read from it instead of computed.
@@ -77,20 +85,22 @@ class Calibration:
 
     points: Points
     numbers: Quantisation
-    sample: Sample
-    unreadable: Mapping[Path, str]
-    cache: Path | None
-    cached: bool
+    sample: Sample = Sample((), (), 0)
+    unreadable: Mapping[Path, str] = field(default_factory=dict)
+    cache: Path | None = None
+    cached: bool = False
 
-    def notes(self, wanted: int) -> tuple[str, ...]:
+    @property
+    def notes(self) -> tuple[str, ...]:
         """What the user should know, a sentence each."""
         used = len(self.sample.files) - len(self.unreadable)
-        notes = [
-            f"INT8: calibrated on {used} of {self.sample.found} pictures"
-            + (f", ranges from {self.cache}" if self.cached else "")
-        ]
-        if used < min(wanted, FEW):
-            notes.append(f"INT8: {used} pictures are few; give {FEW} or more that look like what the model will see")
+        where = f"ranges from {self.cache}" if self.cached else ""
+        what = f"calibrated on {used} of {self.sample.found} pictures" if self.sample.found else ""
+        notes = [f"INT8: {', '.join(filter(None, (what, where)))}"]
+        if self.sample.found and used < FEW:
+            notes.append(
+                f"INT8: {used} pictures are few; {FEW} or more that look like what the model will see are better"
+            )
         if self.unreadable:
             first = next(iter(self.unreadable.values()))
             notes.append(f"INT8: {len(self.unreadable)} pictures could not be read, the first: {first}")
@@ -100,7 +110,7 @@ class Calibration:
 def calibrate(
     graph: gs.Graph, meta: ModelMeta, stem: str, settings: CalibrationSettings, progress: Progress = no_progress
 ) -> Calibration:
-    """Find the numbers of a float network's INT8 form, or take them from the cache.
+    """Find the numbers of a float network's INT8 form, or take them from the cache or a file of ranges.
 
     Args:
         graph: before anything was quantised; nodes without a name get one, in place, nothing else changes.
@@ -112,23 +122,33 @@ def calibrate(
     Raises:
         InputError: no pictures, or none that can be read; a tensor is not finite on them.
     """
-    meta = with_letterbox(meta, settings.letterbox)
     points = find_points(graph, settings.qdq)
+    if settings.ranges or not settings.path:
+        return _imported(points, settings)
+    meta = with_letterbox(meta, settings.letterbox)
     sample = choose(settings.path, settings.count, settings.held_out)
     key = _key(graph, meta, sample, settings)
     path = cache.cache_path(settings.cache, stem, key) if settings.cache else None
-    numbers = cache.load(path, key) if path else None
-    if numbers is not None:
+    if path and (numbers := cache.load(path, key)):
         return Calibration(points, numbers, sample, {}, path, cached=True)
     reader = PictureReader(meta)
     numbers = _measure(graph, reader, points, sample, settings, progress)
-    if settings.bias_correction:
-        images = list(PictureReader(meta).batches(_readable(sample, reader)[: settings.bias_pictures], meta.batch or 1))
+    if settings.recovery == "bias":
+        files = [file for file in sample.files if file not in reader.unreadable][: settings.bias_pictures]
+        images = list(PictureReader(meta).batches(files, meta.batch or 1))
         biases = corrected_biases(graph, meta, points, numbers, images, progress)
-        numbers = Quantisation(numbers.thresholds, biases)
+        numbers = replace(numbers, biases=biases)
     if path:
         cache.save(path, key, numbers)
-    return Calibration(points, numbers, sample, reader.unreadable, path, cached=False)
+    return Calibration(points, numbers, sample, reader.unreadable, path)
+
+
+def _imported(points: Points, settings: CalibrationSettings) -> Calibration:
+    """The numbers in a file that this or another machine calibrated."""
+    path = settings.ranges
+    numbers = read_ranges(path) if path else Quantisation({})
+    shared = shared_ranges(points, numbers.thresholds, str(path))
+    return Calibration(points, replace(numbers, thresholds=shared), cache=path, cached=True)
 
 
 def _measure(
@@ -150,10 +170,6 @@ def _measure(
     return Quantisation(thresholds(points, counts, settings.threshold))
 
 
-def _readable(sample: Sample, reader: PictureReader) -> list[Path]:
-    return [file for file in sample.files if file not in reader.unreadable]
-
-
 def _key(graph: gs.Graph, meta: ModelMeta, sample: Sample, settings: CalibrationSettings) -> dict[str, Any]:
     """Everything that the numbers depend on."""
     return {
@@ -167,7 +183,7 @@ def _key(graph: gs.Graph, meta: ModelMeta, sample: Sample, settings: Calibration
             "keep_first": settings.qdq.keep_first,
             "final_layers": settings.qdq.final_layers,
         },
-        "bias_correction": settings.bias_pictures if settings.bias_correction else 0,
+        "recovery": f"bias, {settings.bias_pictures} pictures" if settings.recovery == "bias" else settings.recovery,
     }
 
 

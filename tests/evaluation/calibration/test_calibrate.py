@@ -133,7 +133,7 @@ def test_everything_at_once(pictures, tmp_path):
     assert [file.name for file in done.unreadable] in (["broken.png"], [])
     assert any("s left" in step for _, step in steps)
     assert all(0 <= share <= 1 for share, _ in steps)
-    notes = " ".join(done.notes(1024))
+    notes = " ".join(done.notes)
     assert f"calibrated on {23 - len(done.unreadable)} of 25 pictures" in notes
     assert "are few" in notes
     assert ("1 pictures could not be read" in notes) == bool(done.unreadable)
@@ -147,7 +147,7 @@ def test_the_cache_is_found_again_and_says_so(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "collect", None)
     second = calibrate(tiny_detector()[0], meta, "tiny", how)
     assert second.cached
-    assert str(first.cache) in second.notes(10)[0]
+    assert str(first.cache) in second.notes[0]
     assert second.numbers.thresholds == pytest.approx(first.numbers.thresholds, rel=1e-7)
     for layer, biases in first.numbers.biases.items():
         np.testing.assert_array_equal(second.numbers.biases[layer], biases)
@@ -161,7 +161,7 @@ CHANGES = {
     "its number": lambda graph, meta, how: (graph, meta, replace(how, threshold=Threshold(percentile=99.9))),
     "what is excluded": lambda graph, meta, how: (graph, meta, replace(how, qdq=QdqSettings(keep_first=True))),
     "how many pictures": lambda graph, meta, how: (graph, meta, replace(how, count=5)),
-    "the recovery": lambda graph, meta, how: (graph, meta, replace(how, bias_correction=False)),
+    "the recovery": lambda graph, meta, how: (graph, meta, replace(how, recovery="none")),
 }
 
 

@@ -1,0 +1,55 @@
+"""All of INT8 at once: calibrate a float model, and say how far its INT8 form is from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_graphsurgeon as gs
+
+from ...contract.meta import ModelMeta
+from ...graph_passes.precision.qdq.insert import to_int8
+from .calibrate import Calibration, CalibrationSettings, calibrate
+from .compare import Comparison, compare_models
+from .progress import Progress, no_progress
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """What `quantise` found.
+
+    Attributes:
+        calibration: where and with what numbers the graph is quantised.
+        comparison: of FP32 with INT8; None where no picture was left for it.
+    """
+
+    calibration: Calibration
+    comparison: Comparison | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know, a sentence each."""
+        return (*self.calibration.notes, *(self.comparison.notes() if self.comparison else ()))
+
+
+def quantise(
+    graph: gs.Graph, meta: ModelMeta, stem: str, settings: CalibrationSettings, progress: Progress = no_progress
+) -> Quantised:
+    """Find the INT8 numbers of a model and compare the two on pictures that were held out.
+
+    Args:
+        graph: of the float model, raw heads or detections; nodes without a name get one, nothing else changes.
+        meta: of it.
+        stem: name for the cache file.
+        settings: how.
+        progress: told about it.
+
+    Raises:
+        InputError: as `calibrate`.
+    """
+    calibration = calibrate(graph, meta, stem, settings, progress)
+    if not calibration.sample.held_out:
+        return Quantised(calibration)
+    rounded = graph.copy()
+    int8_meta, _ = to_int8(rounded, meta, calibration.points, calibration.numbers)
+    files = calibration.sample.held_out
+    return Quantised(calibration, compare_models((graph, meta), (rounded, int8_meta), files, progress))
