@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +22,18 @@ if TYPE_CHECKING:
     import onnx
     import onnx_graphsurgeon as gs
 
+    from .evaluation.calibration.calibrate import CalibrationSettings
+    from .evaluation.calibration.quantise import Quantised
     from .graph.weights import Array
     from .graph.writer import Properties
+
+
+Progress = Callable[[float, str], None]
+"""Called with the share that is done, 0..1, and what is being done."""
+
+
+def _silent(share: float, step: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +112,13 @@ class ConvertSettings:
     Attributes:
         read: how the file is read.
         batch: fixed batch size; None makes it symbolic. An ONNX file keeps its own.
-        opset: of the ONNX. An ONNX file keeps its own.
+        opset: of the ONNX; None takes 17, or (INT8 beside FP16) 19, whose QuantizeLinear takes half precision. An ONNX file
+            keeps its own.
         end2end: NMS in the graph; None leaves the raw heads.
         layout: dressing of the outputs; None is the contract's own.
         thresholds: of an ONNX file that is end to end already; None leaves them.
         half: FP16 in the graph; None leaves single precision.
+        int8: INT8 in the graph; None leaves floats.
         uint8_input: pictures as the input; None leaves float32, 0..1.
         simplify: run onnxsim over a graph that another exporter wrote.
         verify: run the written file once and check its outputs.
@@ -117,11 +129,12 @@ class ConvertSettings:
 
     read: ReadOptions = ReadOptions()
     batch: int | None = 1
-    opset: int = 17
+    opset: int | None = None
     end2end: EndToEnd | None = None
     layout: Layout | None = None
     thresholds: NewThresholds | None = None
     half: Half | None = None
+    int8: CalibrationSettings | None = None
     uint8_input: Uint8Input | None = None
     simplify: bool = False
     verify: bool = True
@@ -182,20 +195,23 @@ class Model:
         return to_properties(meta)
 
 
-def convert(model: Path, output: Path, settings: ConvertSettings = ConvertSettings()) -> Conversion:
+def convert(
+    model: Path, output: Path, settings: ConvertSettings = ConvertSettings(), progress: Progress = _silent
+) -> Conversion:
     """Convert a model file to ONNX.
 
     Args:
         model: a DarkNet cfg, a PyTorch checkpoint or an ONNX file.
         output: the file to write.
         settings: what is wanted.
+        progress: told the share done and the step of what takes long, the calibration for INT8.
 
     Raises:
         TrtZooError: with what is wrong, where, and what to do; `output` is then as it was before.
     """
     start = time.perf_counter()
     _check_output(model, output)
-    loaded = load_model(model, settings)
+    loaded = load_model(model, settings, progress)
     if settings.verify:
         settings, loaded = _checkable(settings, loaded)
     write_model(loaded.graph, loaded.properties, output, loaded.meta if settings.verify else None)
@@ -251,8 +267,8 @@ def _check_output(model: Path, output: Path) -> None:
         raise InputError(f"{output} is the model itself and would be overwritten; name another file with -o")
 
 
-def load_model(path: Path, settings: ConvertSettings) -> Model:
-    """Read a model file and run the graph passes over it.
+def load_model(path: Path, settings: ConvertSettings, progress: Progress = _silent) -> Model:
+    """Read a model file and run the graph passes over it; `progress` is told about the calibration.
 
     Raises:
         TrtZooError: with what is wrong, where, and what to do.
@@ -269,12 +285,15 @@ def load_model(path: Path, settings: ConvertSettings) -> Model:
     if settings.simplify:
         model = _simplify(model)
     overflow = _overflow(model, settings.half.pictures) if settings.half and settings.half.pictures else {}
+    quantised = _quantise(model, path.stem, settings.int8, progress) if settings.int8 else None
     if settings.end2end:
         model = _add_nms(model, settings.end2end, settings.layout or "separate", path)
     elif settings.layout:
         from .graph_passes.layouts import apply_layout
 
         model = replace(model, meta=apply_layout(model.graph, model.meta, settings.layout))
+    if quantised:
+        model = _to_int8(model, quantised)
     if settings.half:
         model = _to_half(model, settings.half, overflow)
     if settings.uint8_input:
@@ -319,7 +338,7 @@ def read_model(path: Path, settings: ConvertSettings) -> Model:
     from .converters.network import to_graph
 
     network = read_network(path, settings.read)
-    graph, meta = to_graph(network, settings.batch, settings.opset)
+    graph, meta = to_graph(network, settings.batch, settings.opset or _opset(settings))
     return Model(graph, meta, network.notes, network.weights_file)
 
 
@@ -413,3 +432,21 @@ def _to_half(model: Model, wanted: Half, overflow: Mapping[str, str]) -> Model:
     meta, report = to_half(model.graph, model.meta, overflow, wanted.half_io)
     report.require_change()
     return replace(model, meta=meta, notes=(*model.notes, *report.notes()))
+
+
+def _quantise(model: Model, stem: str, wanted: CalibrationSettings, progress: Progress) -> Quantised:
+    """The INT8 numbers of the float model."""
+    from .evaluation.calibration.quantise import quantise
+
+    return quantise(model.graph, model.meta, stem, wanted, progress)
+
+
+def _to_int8(model: Model, found: Quantised) -> Model:
+    from .graph_passes.precision.qdq.insert import to_int8
+
+    meta, report = to_int8(model.graph, model.meta, found.calibration.points, found.calibration.numbers)
+    return replace(model, meta=meta, notes=(*model.notes, *report.notes(), *found.notes))
+
+
+def _opset(settings: ConvertSettings) -> int:
+    return 19 if settings.int8 and settings.half else 17

@@ -16,6 +16,7 @@ COMMANDS = (
     "deepstream",
     "zoo",
     "download",
+    "calibrate",
 )
 """In the order of `--help`. Each is the module of this name in `commands/`, which has a `COMMAND`."""
 

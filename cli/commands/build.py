@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..flags import gpu_number, positive, require
+from ..int8_flags import add_int8, idle_int8, int8_settings
 from ..registry import Command
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
   trtzoo build yolov8n.onnx --target tensorrt-rtx --compute-capability 8.6 8.9 12.0
   trtzoo build yolov8n.onnx --max-batch 16 --workspace 4
+  trtzoo build yolov8n.onnx --int8 --calib-path pictures/
   trtzoo build yolov8n.onnx --print-trtexec --target tensorrt:8.6
 """
 
@@ -63,6 +65,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         help="GPUs of a TensorRT-RTX engine (default: every one from Ampere on)",
     )
     tuning.add_argument("--device", type=gpu_number, default=0, metavar="N", help="GPU that builds (default: 0)")
+    add_int8(parser)
     tuning.add_argument("--verbose", action="store_true", help="show everything that the library says")
 
 
@@ -71,18 +74,34 @@ def _run(options: argparse.Namespace) -> None:
     from ...engines.build.builder import build
 
     output = options.output or Path(f"{options.model.stem}.engine")
+    if idle := idle_int8(options):
+        console.note(f"{idle}: without effect, for want of --int8")
     if options.print_trtexec:
         _print_trtexec(options, output)
         return
     settings = _build_settings(options)
+    model = _quantised(options, output) if options.int8 else options.model
     with console.progress("building") as report:
         manifest = build(
-            options.model, output, settings, report, force=options.force, note=console.say, verify=not options.no_verify
+            model, output, settings, report, force=options.force, note=console.say, verify=not options.no_verify
         )
     layers = ", ".join(f"{count} {kind}" for kind, count in sorted(manifest.precision.items()))
     seconds = f"{sum(manifest.seconds.values()):.1f} s"
     size = f"{manifest.plan_bytes / 2**20:.1f} MiB"
     print(f"{output}: {manifest.target} {manifest.version}, {size}, layers: {layers or 'unknown'}, {seconds}")
+
+
+def _quantised(options: argparse.Namespace, output: Path) -> Path:
+    """The model's INT8 form, written beside the engine."""
+    from ... import console
+    from ...pipeline import ConvertSettings, convert
+
+    path = output.with_name(f"{output.stem}.int8.onnx")
+    with console.progress("calibrating") as report:
+        done = convert(options.model, path, ConvertSettings(int8=int8_settings(options)), report)
+    for note in done.notes:
+        console.note(note)
+    return path
 
 
 def _print_trtexec(options: argparse.Namespace, output: Path) -> None:

@@ -17,6 +17,7 @@ from ..flags import (
     read_options,
     require,
 )
+from ..int8_flags import INT8_FLAGS, add_int8, int8_settings
 from ..registry import Command
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ NEEDED = {
         "class_thres",
     ),
     "half": ("half_io", "half_pictures"),
+    "int8": INT8_FLAGS,
     "uint8_input": ("input_layout", "input_colour"),
 }
 """Flags that mean nothing without another one."""
@@ -44,6 +46,7 @@ EXAMPLES = """
   trtzoo convert yolov8n-pose.pt --end2end --target tensorrt:10.3
   trtzoo convert yolov8n.pt --end2end --layout deepstream --target deepstream:7.1
   trtzoo convert yolov8n.pt --end2end --half --half-pictures pictures/ --uint8-input
+  trtzoo convert yolov8n.pt --int8 --calib-path pictures/ --half
   trtzoo convert exported-elsewhere.onnx --end2end --simplify -o mine.onnx
   trtzoo convert --family torch --model package.module:factory --weights w.pt --input 1x3x352x416
   trtzoo convert yolov8n-end2end.onnx --conf-thres 0.4 -o stricter.onnx
@@ -63,11 +66,14 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     module.add_argument("--input", metavar="1x3x352x416", help="shape of its input")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="fixed batch size (default: 1)")
     parser.add_argument("--dynamic", action="store_true", help="leave the batch size free")
-    parser.add_argument("--opset", type=int, default=17, metavar="N", help="ONNX opset, 14 to 20 (default: 17)")
+    parser.add_argument(
+        "--opset", type=int, metavar="N", help="ONNX opset, 14 to 20 (default: 17; with --int8 --half 19)"
+    )
     parser.add_argument("--layout", choices=LAYOUTS, help="dressing of the outputs (default: separate tensors)")
     parser.add_argument("--simplify", action="store_true", help="run onnxsim over a graph that another exporter wrote")
     parser.add_argument("--no-verify", action="store_true", help="do not run the written file once to check it")
     _add_precision(parser)
+    add_int8(parser)
     end2end = parser.add_argument_group("NMS in the graph")
     end2end.add_argument("--end2end", action="store_true", help="end in detections instead of raw heads")
     end2end.add_argument("--nms", choices=ROUTE_CHOICES, help="how boxes are suppressed (default: auto)")
@@ -121,7 +127,8 @@ def _run(options: argparse.Namespace) -> None:
     require(options, options.model is not None, "MODEL is missing: the .cfg, .pt or .onnx to convert")
     require(options, not (options.spec or options.input), "--model and --input go with --family torch")
     output = options.output or Path(f"{options.model.stem}.onnx")
-    done = convert(options.model, output, _convert_settings(options))
+    with console.progress("converting") as report:
+        done = convert(options.model, output, _convert_settings(options), report)
     for note in done.notes:
         console.note(note)
     size = done.path.stat().st_size / 2**20
@@ -145,7 +152,7 @@ def _convert_module(options: argparse.Namespace) -> None:
     )
     output = options.output or Path(f"{options.spec.rpartition(':')[2]}.onnx")
     done = export_module(
-        options.spec, options.weights, _shape(options.input), options.opset, output,
+        options.spec, options.weights, _shape(options.input), options.opset or 17, output,
         dynamic=options.dynamic, simplify=simplify_model if options.simplify else None,
     )  # fmt: skip
     for note in done.notes:
@@ -178,6 +185,7 @@ def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
         end2end=wanted if options.end2end else None,
         layout=options.layout,
         thresholds=NewThresholds(options.conf_thres, options.iou_thres) if changed else None,
+        int8=int8_settings(options) if options.int8 else None,
         half=Half(options.half_io, options.half_pictures) if options.half else None,
         uint8_input=Uint8Input(options.input_layout or "hwc", options.input_colour or "bgr")
         if options.uint8_input

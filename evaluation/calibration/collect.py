@@ -61,8 +61,3 @@ def thresholds(points: Points, counts: Mapping[str, Counts], how: Threshold) -> 
             raise InputError(f"the range of {sources[0]}: {error}") from error
         chosen |= {name: value for name in group if name in points.quantised}
     return chosen
-
-
-def own_thresholds(counts: Mapping[str, Counts], how: Threshold) -> dict[str, float]:
-    """A threshold for each tensor on its own."""
-    return {name: threshold(entry, how) for name, entry in counts.items()}

@@ -40,7 +40,7 @@ class Threshold:
         power: p of "lp".
     """
 
-    method: Method = "percentile"
+    method: Method = "lp"
     percentile: float = PERCENTILE
     power: float = POWER
 

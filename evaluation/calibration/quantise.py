@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import onnx_graphsurgeon as gs
 
 from ...contract.meta import ModelMeta
+from ...contract.target import parse_target
+from ...errors import InputError
 from ...graph_passes.precision.qdq.insert import to_int8
 from .calibrate import Calibration, CalibrationSettings, calibrate
 from .compare import Comparison, compare_models
+from .every import every_threshold
 from .progress import Progress, no_progress
+from .ranges import write_tensorrt_cache
 
 
 @dataclass(frozen=True)
@@ -53,3 +58,34 @@ def quantise(
     int8_meta, _ = to_int8(rounded, meta, calibration.points, calibration.numbers)
     files = calibration.sample.held_out
     return Quantised(calibration, compare_models((graph, meta), (rounded, int8_meta), files, progress))
+
+
+def export_tensorrt_cache(
+    graph: gs.Graph,
+    meta: ModelMeta,
+    calibration: Calibration,
+    settings: CalibrationSettings,
+    path: Path,
+    target: str,
+    progress: Progress = no_progress,
+) -> int:
+    """Write a calibration cache for TensorRT's own INT8, which needs a range for every tensor; returns how many it holds.
+
+    Args:
+        graph: of the float model that was calibrated.
+        meta: of it.
+        calibration: of it.
+        settings: those of the calibration.
+        path: the file.
+        target: the release that will read it, "tensorrt:8.6".
+        progress: told about it.
+
+    Raises:
+        InputError: the target is no TensorRT, or the file cannot be written.
+    """
+    version = parse_target(target).tensorrt
+    if version is None:
+        raise InputError(f"--target {target}: a calibration cache is for TensorRT; give tensorrt:8.6 or such")
+    ranges = every_threshold(graph, meta, settings, calibration, progress)
+    write_tensorrt_cache(path, ranges, version)
+    return len(ranges)

@@ -49,11 +49,18 @@ def is_trained(node: gs.Node) -> bool:
     """
     if node.op not in CONVOLUTIONS + MATRICES or len(node.inputs) < 2:
         return False
-    weights = [tensor for tensor in node.inputs[:2] if isinstance(tensor, gs.Constant) and len(tensor.shape) >= 2]
+    stored = [_stored(tensor) for tensor in node.inputs[:2]]
+    weights = [tensor for tensor in stored if isinstance(tensor, gs.Constant) and len(tensor.shape) >= 2]
     if not weights or (node.op in MATRICES and math.prod(weights[0].shape) < LEAST_WEIGHTS):
         return False
     data = next((tensor for tensor in node.inputs[:2] if not isinstance(tensor, gs.Constant)), None)
     return data is None or not _comes_from_softmax(data)
+
+
+def _stored(tensor: gs.Tensor) -> gs.Tensor:
+    """The int8 constant behind a DequantizeLinear, or the tensor itself."""
+    quantised = bool(tensor.inputs) and tensor.inputs[0].op == "DequantizeLinear"
+    return tensor.inputs[0].inputs[0] if quantised else tensor
 
 
 def _comes_from_softmax(tensor: gs.Tensor) -> bool:

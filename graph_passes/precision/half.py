@@ -8,7 +8,7 @@ if its constants fit: weights are never clipped. TensorRT and ONNX Runtime then 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +29,9 @@ LIMIT = float(np.finfo(np.float16).max)
 
 _EXACT_IN_HALF = (np.uint8, np.int8, np.bool_, np.float16)
 _TYPED_BY_ATTRIBUTE = ("ConstantOfShape", "EyeLike", "RandomNormal", "RandomUniform", "Multinomial", "RandomNormalLike",
-                       "RandomUniformLike", "Bernoulli", "DequantizeLinear")  # fmt: skip
+                       "RandomUniformLike", "Bernoulli")  # fmt: skip
+FEW_NOTES = 3
+"""More nodes than this that stay in single for one reason share a note."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,16 @@ class HalfReport:
     def notes(self) -> tuple[str, ...]:
         """What the user should know, a sentence each."""
         done = f"FP16: {self.converted} nodes in half, {self.tail} of decode and NMS in single, {self.casts} casts"
-        return (done, *(f"FP16: {name} stays in single: {reason}" for name, reason in self.kept))
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in self.kept:
+            by_reason.setdefault(reason, []).append(name)
+        return (done, *(note for reason, names in by_reason.items() for note in _kept_notes(reason, names)))
+
+
+def _kept_notes(reason: str, names: Sequence[str]) -> list[str]:
+    if len(names) > FEW_NOTES:
+        return [f"FP16: {len(names)} nodes stay in single, {names[0]} the first: {reason}"]
+    return [f"FP16: {name} stays in single: {reason}" for name in names]
 
 
 def to_half(
@@ -98,7 +109,7 @@ def to_half(
         meta = _half_input(graph, meta)
     rewriter.convert()
     report = HalfReport(len(chosen), tuple(kept.items()), len(graph.nodes) - rewriter.casts - len(body), rewriter.casts)
-    return replace(meta, precision="fp16"), report
+    return replace(meta, precision="int8" if meta.precision == "int8" else "fp16"), report
 
 
 def _half_input(graph: gs.Graph, meta: ModelMeta) -> ModelMeta:
@@ -124,10 +135,12 @@ def _obstacle(node: gs.Node, opset: int) -> str | None:
         return "the type of one of its inputs is not known"
     if node.op == "Cast":
         return None if _can_cast_to_half(node) else ""
-    if node.op in _TYPED_BY_ATTRIBUTE:
+    if node.op in _TYPED_BY_ATTRIBUTE or "output_dtype" in node.attrs:
         return ""
     if not _takes_half(node, schema):
-        return f"{node.op} has no half form in opset {opset}"
+        quantised = node.op in ("QuantizeLinear", "DequantizeLinear")
+        what = "quantise and dequantise nodes have" if quantised else f"{node.op} has"
+        return f"{what} no half form in opset {opset}" + (" (19 has one)" if quantised else "")
     return _unfit_constant(node, schema)
 
 

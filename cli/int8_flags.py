@@ -1,0 +1,104 @@
+"""The flags of INT8, which `convert`, `build` and `calibrate` share, and the settings they make."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .flags import dashed, positive
+
+if TYPE_CHECKING:
+    from ..evaluation.calibration.calibrate import CalibrationSettings
+
+METHODS = "percentile, lp, mse, minmax or entropy"
+INT8_FLAGS = (
+    "calib_path", "calib_num", "calib_batch", "calib_method", "calib_percentile", "calib_letterbox", "cache_dir",
+    "int8_ranges", "int8_exclude", "int8_keep_first", "recover",
+)  # fmt: skip
+"""Flags that mean nothing without --int8."""
+
+
+def add_int8(parser: argparse.ArgumentParser) -> None:
+    """The flags of a command that quantises on the way."""
+    group = parser.add_argument_group("INT8 (explicit quantisation in the graph, calibrated on pictures)")
+    group.add_argument("--int8", action="store_true", help="compute convolutions in INT8; needs --calib-path")
+    add_calibration(group)
+    group.add_argument(
+        "--int8-ranges",
+        type=Path,
+        metavar="FILE",
+        help="take the ranges from here instead: trtzoo's JSON, or a TensorRT calibration cache",
+    )
+
+
+def add_calibration(group: Any) -> None:
+    """The flags that say how ranges are found."""
+    group.add_argument(
+        "--calib-path",
+        type=Path,
+        metavar="DIR",
+        help="folder of pictures like the model's, or a text file that lists some",
+    )
+    group.add_argument("--calib-num", type=positive, metavar="N", help="pictures, at most (default: 1024)")
+    group.add_argument(
+        "--calib-batch", type=positive, metavar="N", help="pictures a run, if the batch is free (default: 8)"
+    )
+    group.add_argument("--calib-method", metavar="METHOD", help=f"{METHODS} (default: lp)")
+    group.add_argument(
+        "--calib-percentile", type=float, metavar="X", help="of --calib-method percentile (default: 99.999)"
+    )
+    group.add_argument(
+        "--calib-letterbox",
+        action=argparse.BooleanOptionalAction,
+        help="letterbox or stretch the pictures (default: as `detect` does)",
+    )
+    group.add_argument("--cache-dir", type=Path, metavar="DIR", help="folder that keeps the ranges (default: caches)")
+    group.add_argument(
+        "--int8-exclude", nargs="+", metavar="PATTERN", help="layers that stay in floats, such as '/model.22/*'"
+    )
+    group.add_argument(
+        "--int8-keep-first", action="store_true", help="leave the layer that reads the picture in floats"
+    )
+    group.add_argument(
+        "--recover",
+        choices=("bias", "none"),
+        help="what wins back accuracy: corrected biases, or nothing (default: bias)",
+    )
+
+
+def idle_int8(options: argparse.Namespace) -> str:
+    """The flags given that do nothing for want of --int8, as the user typed them."""
+    return "" if options.int8 else ", ".join(dashed(flag) for flag in INT8_FLAGS if getattr(options, flag))
+
+
+def int8_settings(options: argparse.Namespace) -> CalibrationSettings:
+    """What the user asked for.
+
+    Raises:
+        InputError: a number out of range, an unknown method, or nothing to calibrate with.
+    """
+    from ..evaluation.calibration.calibrate import CalibrationSettings
+    from ..evaluation.calibration.methods import Threshold, parse_method
+    from ..graph_passes.precision.qdq.points import QdqSettings
+
+    percentile = {"percentile": options.calib_percentile} if options.calib_percentile is not None else {}
+    given = {
+        "count": options.calib_num,
+        "batch": options.calib_batch,
+        "cache": options.cache_dir,
+        "recovery": options.recover,
+    }
+    return CalibrationSettings(
+        path=options.calib_path,
+        ranges=getattr(options, "int8_ranges", None),
+        threshold=Threshold(parse_method(options.calib_method or _implied(options)), **percentile),
+        letterbox=options.calib_letterbox,
+        qdq=QdqSettings(tuple(options.int8_exclude or ()), options.int8_keep_first),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _implied(options: argparse.Namespace) -> str:
+    """The default method, or the one that a percentile is for."""
+    return "lp" if options.calib_percentile is None else "percentile"

@@ -1,0 +1,104 @@
+"""`convert --int8` and `calibrate` from the command line, on the sample model."""
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from rtx import needs_rtx
+
+from trtzoo.cli import main
+from trtzoo.contract.properties import from_properties
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+MODEL, PICTURES = str(SAMPLES / "shapes.cfg"), str(SAMPLES / "pictures")
+SMALL = ["--img-size", "96"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def operators(path):
+    nodes = onnx.load(path).graph.node
+    return [node.op_type for node in nodes]
+
+
+def test_int8_in_one_go(tmp_path, capsys):
+    assert main(["convert", MODEL, *SMALL, "--int8", "--calib-path", PICTURES, "--end2end", "-o", "s.onnx"]) == 0
+    said = capsys.readouterr()
+    assert "INT8: 18 layers, 17 quantised tensors, 2 kept (final layer)" in said.err
+    assert "calibrated on 6 of 6 pictures" in said.err
+    assert operators("s.onnx").count("QuantizeLinear") == 17
+    properties = {entry.key: entry.value for entry in onnx.load("s.onnx").metadata_props}
+    assert from_properties(properties, "s.onnx").precision == "int8"
+    assert len(list(Path("caches").glob("shapes.*.json"))) == 1
+
+
+def test_calibrate_then_convert_takes_its_ranges(capsys):
+    assert main(["calibrate", MODEL, *SMALL, "--calib-path", PICTURES, "--trt-cache", "s.calib"]) == 0
+    assert "17 ranges for 18 layers" in capsys.readouterr().out
+    assert main(["convert", MODEL, *SMALL, "--int8", "--calib-path", PICTURES]) == 0
+    assert "ranges from caches/shapes." in capsys.readouterr().err
+    assert Path("s.calib").read_text().startswith("TRT-8600-EntropyCalibration2\nimages: ")
+    assert main(["convert", MODEL, *SMALL, "--int8", "--int8-ranges", "s.calib", "-o", "t.onnx"]) == 0
+    assert operators("t.onnx").count("QuantizeLinear") == 17
+
+
+def test_half_beside_int8_takes_a_later_opset_and_leaves_no_casts_between(capsys):
+    assert main(["convert", MODEL, *SMALL, "--int8", "--calib-path", PICTURES, "--half", "-o", "s.onnx"]) == 0
+    assert onnx.load("s.onnx").opset_import[0].version == 19
+    assert operators("s.onnx").count("Cast") <= 4
+    assert main(["convert", MODEL, *SMALL, "--int8", "--calib-path", PICTURES, "--half", "--opset", "17"]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if "no half form in opset 17" in line]
+    assert len(notes) == 1
+
+
+WRONG = {
+    "no pictures": (["--int8"], "needs --calib-path"),
+    "an empty folder": (["--int8", "--calib-path", "."], "no picture in the folder"),
+    "an unknown method": (["--int8", "--calib-path", PICTURES, "--calib-method", "kl"], "choose one of percentile"),
+    "a pattern without a layer": (
+        ["--int8", "--calib-path", PICTURES, "--int8-exclude", "none*"],
+        "no Conv or Gemm is called so",
+    ),
+    "ranges of another model": (["--int8", "--int8-ranges", "other.calib"], "of another model"),
+    "no ranges at all": (["--int8", "--int8-ranges", "text.txt"], "holds no ranges"),
+}
+
+
+@pytest.mark.parametrize(("flags", "message"), WRONG.values(), ids=WRONG)
+def test_errors_in_one_line(flags, message, capsys):
+    Path("other.calib").write_text("TRT-8601-EntropyCalibration2\nelsewhere: 3c010204\n")
+    Path("text.txt").write_text("nothing")
+    assert main(["convert", MODEL, *SMALL, *flags]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+    assert not Path("shapes.onnx").exists()
+
+
+def test_flags_without_effect_are_told(capsys):
+    assert main(["convert", MODEL, *SMALL, "--calib-num", "5"]) == 0
+    assert "--calib-num: without effect, for want of --int8" in capsys.readouterr().err
+
+
+def test_unreadable_pictures_make_exit_code_3(tmp_path, capsys):
+    folder = tmp_path / "p"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes((Path(PICTURES) / "shapes1.jpg").read_bytes())
+    (folder / "b.jpg").write_bytes(b"no")
+    assert main(["calibrate", MODEL, *SMALL, "--calib-path", str(folder), "--recover", "none"]) == 3
+    assert "1 pictures could not be read, the first:" in capsys.readouterr().err
+
+
+@needs_rtx
+def test_build_quantises_and_the_manifest_counts_int8_layers(capsys):
+    assert main(["convert", MODEL, *SMALL]) == 0
+    flags = ["--target", "tensorrt-rtx", "--compute-capability", "8.6", "--int8", "--calib-path", PICTURES]
+    assert main(["build", "shapes.onnx", *flags, "-o", "s.engine"]) == 0
+    assert "int8" in capsys.readouterr().out
+    manifest = json.loads(Path("s.engine.json").read_text())
+    assert sum(count for kind, count in manifest["precision"].items() if "int8" in kind) >= 18
+    assert operators("s.int8.onnx").count("QuantizeLinear") == 17
