@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from pycocotools.mask import encode
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +31,8 @@ from trtzoo.engines.pictures.sources import read_picture
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ANNOTATIONS, PICTURES, WEIGHTS = SHARED / "coco" / "annotations", SHARED / "coco" / "images", SHARED / "weights"
+WITH_MASKS = SHARED / "coco" / "with_masks.txt"
+"""The pictures whose labels have masks."""
 COCO_IDS = [number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
 """COCO's category of each of the 80 classes."""
 
@@ -56,6 +59,7 @@ class Subject:
 SUBJECTS = {
     "yolov8n": Subject("yolov8n.pt", "bbox", published=".3936"),
     "yolov8n-seg": Subject("yolov8n-seg.pt", "bbox", published=".3846"),
+    "yolov8n-seg-masks": Subject("yolov8n-seg.pt", "segm", published=".3152"),
     "yolo11n-pose": Subject("yolo11n-pose.pt", "keypoints", published=".5079"),
     "yolo26n": Subject("yolo26n.pt", "bbox", published=".4317"),
     "yolov5n": Subject("yolov5n_v6.0-era.pt", "bbox", published=".2860"),
@@ -90,6 +94,8 @@ def records_of(image: int, found: Detections) -> Iterable[dict]:
             # As the framework's validation does it: inside the picture, and every point counts as given.
             places = np.clip(found.keypoints[row, :, :2], 0, np.array(found.size[::-1], np.float32))
             record["keypoints"] = np.column_stack([places, np.ones(len(places))]).reshape(-1).tolist()
+        if found.masks is not None:
+            record["segmentation"] = encode(np.asfortranarray(found.masks[row].astype(np.uint8)))
         yield record
 
 
@@ -98,7 +104,11 @@ def evaluate(predict: Callable[[list], list[Detections]], subject: Subject, coun
     name = "person_keypoints" if subject.metric == "keypoints" else "instances"
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(ANNOTATIONS / f"{name}.json"))
-    images = sorted(truth.getImgIds())[:count]
+    images = sorted(truth.getImgIds())
+    if subject.metric == "segm":
+        masked = set(WITH_MASKS.read_text().split())
+        images = [image for image in images if truth.loadImgs(image)[0]["file_name"] in masked]
+    images = images[:count]
     records = []
     for image in track(images, len(images), "evaluating"):
         [found] = predict([read_picture(PICTURES / truth.loadImgs(image)[0]["file_name"])])

@@ -92,7 +92,7 @@ def _end2end_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
     if meta.task == "pose":
         return replace(rows, keypoints=image["det_kpts"][used])
     if meta.task == "segment":
-        return replace(rows, masks=_continued(image["det_masks"][used], rows.boxes, meta))
+        return replace(rows, masks=image["det_masks"][used])
     return rows
 
 
@@ -107,7 +107,7 @@ def _flat_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
         return _Rows(boxes, scores, classes, extras.reshape(len(extras), *meta.kpt_shape))
     if meta.task == "segment":
         finished = meta.layout == "flat"
-        masks = _continued(_unflattened(extras, meta), boxes, meta) if finished else _masks(extras, image["output1"])
+        masks = _unflattened(extras, meta) if finished else _masks(extras, image["output1"])
         return _Rows(boxes, scores, classes, masks=masks)
     return _Rows(boxes, scores, classes)
 
@@ -132,22 +132,6 @@ def _unflattened(pixels: Array, meta: ModelMeta) -> Array:
     return pixels.reshape(len(pixels), *size)
 
 
-def _continued(masks: Array, boxes: Array, meta: ModelMeta) -> Array:
-    """Masks [N, h, w] that the graph cut to their boxes, the values at the rim continued outwards.
-
-    The graph keeps whole mask pixels (`graph_passes.nms.masks`), so up to one at the rim of a box is lost.
-    """
-    height, width = masks.shape[1:]
-    scale = np.array([width / meta.imgsz[1], height / meta.imgsz[0]] * 2, np.float32)
-    edges = np.clip(np.ceil(boxes * scale), 0, [width, height, width, height]).astype(int)
-    continued = masks.astype(np.float32)
-    for row, (left, top, right, bottom) in enumerate(edges):
-        if left < right and top < bottom:
-            around = (top, height - bottom), (left, width - right)
-            continued[row] = np.pad(masks[row, top:bottom, left:right], around, "edge")
-    return continued
-
-
 def _upright(boxes: Array, placement: Placement) -> Array:
     return placement.clip(placement.to_picture(boxes.reshape(-1, 2, 2)).reshape(-1, 4))
 
@@ -168,7 +152,11 @@ def _keypoints(keypoints: Array | None, placement: Placement) -> Array | None:
 
 
 def _picture_masks(masks: Array, boxes: Array, placement: Placement, meta: ModelMeta) -> Array:
-    """Masks [N, h, w] of 0..1 over the network's input as bool [N, height, width] over the picture, cut to their boxes."""
+    """Masks [N, h, w] of 0..1 over the network's input as bool [N, height, width] over the picture.
+
+    They are cut to the pixels whose centres lie in their boxes; what the graph kept of them (`graph_passes.nms.masks`) is all
+    that bilinear interpolation reads there.
+    """
     import cv2
 
     result = np.zeros((len(masks), *placement.size), bool)
@@ -176,7 +164,7 @@ def _picture_masks(masks: Array, boxes: Array, placement: Placement, meta: Model
     scale, offset = np.array(placement.scale) * pixels, np.array(placement.offset) * pixels
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for row, (mask, box) in enumerate(zip(masks, boxes, strict=True)):
-        corner, end = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int)
+        corner, end = np.ceil(box[:2] - 0.5).astype(int), np.ceil(box[2:] - 0.5).astype(int)
         if (end <= corner).any():
             continue
         # Pixel centres of the picture's part -> pixel centres of the mask.

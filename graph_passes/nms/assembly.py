@@ -56,7 +56,7 @@ def assemble(
     if heads.mask_coeffs is not None:
         coeffs = take(emit, heads.mask_coeffs, rows, "det_coeffs")
         masks = instance_masks(
-            Emitter(emit.graph, f"{emit.scope}/masks"), coeffs, heads.protos, outputs["det_boxes"], imgsz
+            Emitter(emit.graph, f"{emit.scope}/masks"), coeffs, heads.protos, outputs["det_boxes"], rows.used, imgsz
         )
         outputs |= {"det_masks": masks, "det_coeffs": coeffs, "protos": heads.protos}
     return outputs

@@ -72,14 +72,16 @@ def reference_rows(heads: Mapping[str, Array], settings: Suppression, imgsz: tup
             outputs[new][image, :count] = values[image][anchors]
     if "det_coeffs" in outputs:
         outputs["det_masks"] = instance_masks(outputs.pop("det_coeffs"), heads["protos"], outputs["det_boxes"], imgsz)
+        outputs["det_masks"][outputs["det_scores"] == 0] = 0
     return outputs
 
 
 def instance_masks(coeffs: Array, protos: Array, boxes: Array, imgsz: tuple[int, int]) -> Array:
-    """Sigmoid of coefficients x prototypes [B, K, h, w], zero outside the boxes."""
+    """Sigmoid of coefficients x prototypes [B, K, h, w], zero outside the boxes and the rim that bilinear enlarging reads."""
     height, width = protos.shape[2:]
     masks = 1 / (1 + np.exp(-np.einsum("bkm,bmhw->bkhw", coeffs, protos)))
     scale = np.array([width / imgsz[1], height / imgsz[0]] * 2, np.float32)
     x1, y1, x2, y2 = np.moveaxis((boxes * scale)[..., None, None], 2, 0)
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    return np.where((x >= x1) & (x < x2) & (y >= y1) & (y < y2), masks, 0).astype(np.float32)
+    kept = (x >= x1 - 1.5) & (x < x2 + 0.5) & (y >= y1 - 1.5) & (y < y2 + 0.5)
+    return np.where(kept, masks, 0).astype(np.float32)
