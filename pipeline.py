@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .contract.choices import AXIS_ORDERS, FRAME_COLOURS, LAYOUTS, AxisOrder, FrameColour, Layout
+from .contract.choices import AXIS_ORDERS, FRAME_COLOURS, LAYOUTS, OPSETS, AxisOrder, FrameColour, Layout
 from .contract.meta import ModelMeta
 from .contract.nms import NmsSettings, check_ranges
 from .contract.properties import from_properties, to_properties
@@ -142,6 +142,8 @@ class ConvertSettings:
     def __post_init__(self) -> None:
         if self.batch is not None and self.batch < 1:
             raise InputError(f"--batch-size {self.batch} is out of range; choose 1 or more")
+        if self.opset not in OPSETS:
+            raise InputError(f"--opset {self.opset} is not supported; choose {OPSETS.start} to {OPSETS.stop - 1}")
         if self.layout not in (None, *LAYOUTS):
             raise InputError(f"--layout {self.layout} is not known; choose {', '.join(LAYOUTS)}")
         if self.end2end and self.thresholds:

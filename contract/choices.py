@@ -31,6 +31,9 @@ FrameColour = Literal["bgr", "rgb"]
 FRAME_COLOURS: tuple[FrameColour, ...] = get_args(FrameColour)
 """Channel orders of a uint8 input."""
 
+OPSETS = range(14, 21)
+"""ONNX opsets that a graph of ours is valid in: HardSwish came with 14, TensorRT 8.6 reads up to 17, current runtimes to 20."""
+
 AxisOrder = Literal["chw", "hwc"]
 AXIS_ORDERS: tuple[AxisOrder, ...] = get_args(AxisOrder)
 """Orders of a picture's axes in the input: channels first or last."""

@@ -1,7 +1,10 @@
-"""Class names from a text file."""
+"""Class names: from a text file, numbered, or looked up where a model knows its classes by WordNet ids."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import InputError
@@ -36,3 +39,19 @@ def read_names(path: Path, classes: int) -> tuple[str, ...]:
 def numbered_names(classes: int) -> tuple[str, ...]:
     """class0, class1, ... for models that come without names."""
     return tuple(f"class{number}" for number in range(classes))
+
+
+def readable_names(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, with WordNet ids of ImageNet's classes (`n03769881`) as the words that Keras and Ultralytics show (`minibus`)."""
+    return tuple(_imagenet().get(name, name) if _WORDNET_ID.fullmatch(name) else name for name in names)
+
+
+_WORDNET_ID = re.compile(r"n\d{8}")
+
+
+@lru_cache(maxsize=1)
+def _imagenet() -> Mapping[str, str]:
+    """WordNet id -> name of ImageNet's thousand classes."""
+    lines = (Path(__file__).parent / "imagenet_names.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.partition(" ") for line in lines)
+    return {number: name for number, _, name in pairs}

@@ -20,6 +20,8 @@ from trtzoo.pipeline import ConvertSettings, EndToEnd, Half, NewThresholds, Uint
     [
         (lambda: EndToEnd(target="cuda"), "--target 'cuda' is not known"),
         (lambda: EndToEnd(class_thresholds={"dog": 1.5}), "class 'dog' is out of range"),
+        (lambda: ConvertSettings(opset=21), "--opset 21 is not supported; choose 14 to 20"),
+        (lambda: ConvertSettings(opset=13), "--opset 13 is not supported"),
         (lambda: NewThresholds(conf_thres=2), "--conf-thres 2 is out of range"),
         (lambda: ConvertSettings(batch=0), "--batch-size 0"),
         (lambda: ConvertSettings(layout="round"), "--layout round is not known; choose separate"),

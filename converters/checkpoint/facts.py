@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import ModelError
-from ..names import numbered_names, read_names
+from ..names import numbered_names, read_names, readable_names
 from ..options import ReadOptions
 from ..torch_modules.modules import EXPORT_INSTEAD, integer, kernel_of
 from .reader import Record
@@ -14,15 +14,31 @@ from .tree import TensorData
 
 
 def class_names(model: Record, classes: int, options: ReadOptions) -> tuple[str, ...]:
-    """The class names from `--names`, else from the model's `names`: a list, or a dict by number.
+    """The class names from `--names`, else from the model's `names`: a list, or a dict by number or numeral.
 
-    Names that the model lacks become class0, class1, ...; more names than classes are ignored.
+    Names that the model lacks become class0, class1, ...; more names than classes are ignored; WordNet ids become words.
     """
     if options.names:
         return read_names(options.names, classes)
+    table = _names_by_number(model)
+    return readable_names(table.get(number, name) for number, name in enumerate(numbered_names(classes)))
+
+
+def names_notes(model: Record, classes: int, options: ReadOptions) -> tuple[str, ...]:
+    """What to say where a checkpoint does not name all its classes."""
+    named = sum(number < classes for number in _names_by_number(model))
+    if options.names or named == classes:
+        return ()
+    which = f"only {named} of its {classes} classes" if named else "no class"
+    return (f"the checkpoint names {which}; the others are class0, class1, ...: give all names with --names",)
+
+
+def _names_by_number(model: Record) -> dict[int, str]:
     given = model.get("names")
-    table = dict(enumerate(given)) if isinstance(given, (list, tuple)) else given if isinstance(given, dict) else {}
-    return tuple(str(table.get(number, name)) for number, name in enumerate(numbered_names(classes)))
+    if isinstance(given, (list, tuple)):
+        return {number: str(name) for number, name in enumerate(given)}
+    items = given.items() if isinstance(given, dict) else ()
+    return {int(key): str(name) for key, name in items if isinstance(key, int) or str(key).isdecimal()}
 
 
 def trained_size(model: Record, checkpoint: Mapping[str, Any]) -> int | None:

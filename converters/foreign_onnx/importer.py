@@ -25,7 +25,7 @@ from ...files import require_file, sha256_of
 from ...graph.editor import GraphEditor
 from ...graph.integers import integer_operators
 from ...graph.skeleton import read_onnx
-from ..names import numbered_names, read_names
+from ..names import numbered_names, read_names, readable_names
 from ..options import ReadOptions
 from ..yolov5.tasks import MEAN, STD
 from .export import Export, describe_outputs
@@ -124,7 +124,7 @@ def _meta(export: Export, layout: Layout) -> ModelMeta:
     return ModelMeta(
         family="onnx",
         task=layout.task,
-        names=export.names or numbered_names(layout.classes),
+        names=readable_names(export.names or numbered_names(layout.classes)),
         strides=() if layout.task == "classify" else export.levels(layout.anchors) or (largest,),
         imgsz=export.size,
         batch=batch if isinstance(batch, int) else None,

@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from ...contract.choices import OPSETS
 from ...contract.outputs import INPUT
 from ...contract.properties import literal
 from ...errors import InputError, UnsupportedError
 from ...graph.opset import OPSET, raise_opset
 from ...graph.skeleton import BATCH
 from ..image_size import check_size
-from ..vocabulary.onnx_ops import OPSETS
 
 PLUGIN = "EfficientNMS_TRT"
 """TensorRT's NMS, whose inputs are raw heads."""

@@ -15,7 +15,7 @@ from ...contract.choices import HeadChoice, Task
 from ...contract.meta import ModelMeta
 from ...errors import ModelError, UnsupportedError
 from ...files import sha256_of
-from ..checkpoint.facts import class_names, input_channels, layer_rows, level_strides
+from ..checkpoint.facts import class_names, input_channels, layer_rows, level_strides, names_notes
 from ..checkpoint.reader import Record
 from ..network import Forward, Network
 from ..options import ReadOptions
@@ -50,6 +50,7 @@ def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: Read
     task, decode = _kind(layers[-1])
     head, choice = _head(layers[-1], model, task, options.head)
     size, notes = input_size(model, checkpoint, options, head.strides)
+    notes += names_notes(model, head.classes, options)
     channels = input_channels(layers)
     meta = ModelMeta(
         family="ultralytics",

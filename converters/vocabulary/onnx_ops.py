@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from ...contract.choices import OPSETS
 from ...contract.outputs import TensorSpec
 from ...errors import UnsupportedError
 from ...graph.emitter import Emitter
 from ...graph.shapes import Pads, Window
 from ...graph.weights import Array, Weight
 from .ops import Conv, Operand, Ops, Tensor
-
-OPSETS = range(14, 21)
-"""The opsets that the emitted nodes are valid in: HardSwish came with 14, TensorRT 8.6 reads up to 17, Gather-heavy runtimes to 20."""
 
 _UNARY = {
     "relu": "Relu", "leaky_relu": "LeakyRelu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "Softplus", "exp": "Exp",

@@ -17,7 +17,7 @@ from typing import Any
 from ...contract.choices import Task
 from ...contract.meta import ModelMeta, Preprocess
 from ...errors import ModelError, UnsupportedError
-from ..checkpoint.facts import class_names, layer_rows
+from ..checkpoint.facts import class_names, layer_rows, names_notes
 from ..checkpoint.reader import Record
 from ..image_size import check_size, round_up
 from ..network import Forward, Network
@@ -78,6 +78,7 @@ def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: Read
     """
     parts = _parts(model)
     size, notes = _input_size(parts, checkpoint, options)
+    notes += names_notes(parts.record, _class_count(parts), options)
     meta = ModelMeta(
         family="yolov5-pose" if parts.task == "pose" else "yolov5",
         task=parts.task,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from running import run_onnx
 
+from trtzoo.contract.choices import OPSETS
 from trtzoo.contract.outputs import TensorSpec
-from trtzoo.converters.vocabulary.onnx_ops import OPSETS, OnnxOps
+from trtzoo.converters.vocabulary.onnx_ops import OnnxOps
 from trtzoo.converters.vocabulary.ops import UNARY, BatchNorm, Conv
 from trtzoo.converters.vocabulary.torch_ops import TorchOps
 from trtzoo.errors import ModelError, UnsupportedError
