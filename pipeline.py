@@ -142,7 +142,7 @@ class ConvertSettings:
     def __post_init__(self) -> None:
         if self.batch is not None and self.batch < 1:
             raise InputError(f"--batch-size {self.batch} is out of range; choose 1 or more")
-        if self.opset not in OPSETS:
+        if self.opset is not None and self.opset not in OPSETS:
             raise InputError(f"--opset {self.opset} is not supported; choose {OPSETS.start} to {OPSETS.stop - 1}")
         if self.layout not in (None, *LAYOUTS):
             raise InputError(f"--layout {self.layout} is not known; choose {', '.join(LAYOUTS)}")
