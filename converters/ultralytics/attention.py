@@ -12,7 +12,7 @@ import numpy as np
 
 from ..checkpoint.reader import Record
 from ..torch_modules.blocks import add_shortcut, attend, block_conv, c2f, halves
-from ..torch_modules.modules import Block, Walker, integer, weight
+from ..torch_modules.modules import Block, Walker, has, integer, weight
 from ..vocabulary.ops import Conv, Tensor
 
 
@@ -30,11 +30,14 @@ def _attention(walker: Walker, module: Record, x: Tensor) -> Tensor:
     return walker.child(module, "proj", ops.add(mixed, position))
 
 
-def _query_scaled(conv: Conv, heads: int, key_depth: int) -> Conv:
-    """The projection whose channels are, head by head, query, key and value, with 1 / sqrt(key depth) in the query."""
+def _query_scaled(conv: Conv, heads: int, key_depth: int, scale_depth: int | None = None) -> Conv:
+    """The projection with 1 / sqrt(key depth) in the query: of each of `heads` parts of its channels the first `key_depth`.
+
+    `scale_depth` is a head's depth where one part holds the queries of several.
+    """
     weights, bias = conv.folded()
     factor = np.ones((heads, weights.shape[0] // heads), np.float32)
-    factor[:, :key_depth] = key_depth**-0.5
+    factor[:, :key_depth] = (scale_depth or key_depth) ** -0.5
     by_channel = factor.reshape(-1)
     scaled = weights.map(lambda values: values * by_channel[:, None, None, None])
     return replace(
@@ -45,18 +48,46 @@ def _query_scaled(conv: Conv, heads: int, key_depth: int) -> Conv:
 def _area_attention(walker: Walker, module: Record, x: Tensor) -> Tensor:
     """Attention within `area` horizontal bands of the picture, one by one (YOLO12, Tian et al. 2025)."""
     ops, (_, height, width) = walker.ops, walker.ops.shape(x)
-    heads, bands = integer(module, "num_heads", 1), integer(module, "area", 1)
+    bands = integer(module, "area", 1)
+    if height * width % bands:
+        raise walker.unsupported(f"a {height}x{width} feature map in {bands} areas; take another --img-size, or")
+    project = _joint_projection if has(module, "qkv") else _projections_apart
+    query, key, value, value_map = project(walker, module, x, integer(module, "num_heads", 1), bands)
+    mixed = ops.transpose(attend(ops, query, key, value), (0, 1, 3, 2, 4), "bands_last")
+    pixels = ops.reshape(mixed, ops.shape(value_map))
+    return walker.child(module, "proj", ops.add(pixels, walker.child(module, "pe", value_map)))
+
+
+_Projected = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Query, key, value [B, heads, bands, depth, pixels of a band], and the values as a map [B, heads * depth, H, W]."""
+
+
+def _joint_projection(walker: Walker, module: Record, x: Tensor, heads: int, bands: int) -> _Projected:
+    """One convolution whose channels are, head by head, query, key and value (Ultralytics' own module)."""
+    ops, (_, height, width) = walker.ops, walker.ops.shape(x)
     projection = block_conv(module.child("qkv"))
     depth = projection.weight.shape[0] // (3 * heads)
     projected = ops.conv2d(x, _query_scaled(projection, heads, depth), "qkv")
-    if height * width % bands:
-        raise walker.unsupported(f"a {height}x{width} feature map in {bands} areas; take another --img-size, or")
     by_band = ops.reshape(projected, (heads, 3 * depth, bands, height * width // bands), "bands")
     query, key, value = ops.split(ops.transpose(by_band, (0, 1, 3, 2, 4), "bands_first"), [depth] * 3, axis=3)
-    mixed = ops.transpose(attend(ops, query, key, value), (0, 1, 3, 2, 4), "bands_last")
     values = ops.slice(by_band, 2, 2 * depth, 3 * depth, name="values")
-    pixels, value_map = (ops.reshape(part, (heads * depth, height, width)) for part in (mixed, values))
-    return walker.child(module, "proj", ops.add(pixels, walker.child(module, "pe", value_map)))
+    return query, key, value, ops.reshape(values, (heads * depth, height, width))
+
+
+def _projections_apart(walker: Walker, module: Record, x: Tensor, heads: int, bands: int) -> _Projected:
+    """A convolution for all queries, then all keys, and one for the values (the authors' module, sunsmarterjie/yolov12)."""
+    ops, (_, height, width) = walker.ops, walker.ops.shape(x)
+    projection = block_conv(module.child("qk"))
+    channels = projection.weight.shape[0] // 2
+    scaled = _query_scaled(projection, 1, channels, channels // heads)
+    query, key = ops.split(ops.conv2d(x, scaled, "qk"), [channels] * 2, axis=1)
+    value_map = walker.child(module, "v", x)
+    by_band = (heads, channels // heads, bands, height * width // bands)
+    query, key, value = (
+        ops.transpose(ops.reshape(part, by_band, f"{name}.bands"), (0, 1, 3, 2, 4), f"{name}.bands_first")
+        for name, part in (("query", query), ("key", key), ("value", value_map))
+    )
+    return query, key, value, value_map
 
 
 def _psa_block(walker: Walker, module: Record, x: Tensor) -> Tensor:
