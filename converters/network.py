@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import onnx_graphsurgeon as gs
 
@@ -73,7 +73,7 @@ def torch_runner(network: Network, device: str = "cpu", double: bool = False) ->
     return run
 
 
-def _torch_ops() -> Any:
+def _torch_ops() -> ModuleType:
     from ..errors import MissingDependencyError
 
     try:

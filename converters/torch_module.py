@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import onnx
@@ -28,6 +29,9 @@ from ..files import atomic_write
 from ..graph.session import first_line, open_session
 from ..graph.weights import Array
 from .checkpoint.state_dict import load_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 TOLERANCE = 1e-3
 """How far ONNX Runtime may be from the module on a random input, relative to the output's largest value."""
@@ -103,23 +107,24 @@ def export_module(
     return ModuleExport(path, shapes, len(model.graph.node), difference, notes)
 
 
-def _torch() -> Any:
+def _torch() -> ModuleType:
     try:
         import torch
     except ImportError as error:
         raise MissingDependencyError("--family torch needs PyTorch: pip install 'trtzoo[torch]'") from error
-    return torch
+    return cast(ModuleType, torch)
 
 
-def _make_module(torch: Any, spec: str) -> Any:
+def _make_module(torch: ModuleType, spec: str) -> nn.Module:
     """What the factory makes, ready for inference."""
     module = _call(_find(spec), spec)
     if not isinstance(module, torch.nn.Module):
         raise InputError(f"--model {spec} gives a {type(module).__name__}; it must be or return a torch.nn.Module")
-    return module.eval().float()
+    ready: nn.Module = module.eval().float()
+    return ready
 
 
-def _find(spec: str) -> Any:
+def _find(spec: str) -> object:
     """The object that `package.module:name` names; the current folder is searched too."""
     home, colon, name = spec.partition(":")
     if not (home and colon and name):
@@ -154,7 +159,7 @@ def _current_folder_importable() -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def _call(found: Any, spec: str) -> Any:
+def _call(found: object, spec: str) -> object:
     """The module itself, or what the factory returns."""
     if not callable(found) or (hasattr(found, "forward") and not inspect.isclass(found)):
         return found
@@ -167,7 +172,7 @@ def _call(found: Any, spec: str) -> Any:
         ) from error
 
 
-def _run_module(torch: Any, module: Any, example: Any, spec: str) -> list[Array]:
+def _run_module(torch: ModuleType, module: nn.Module, example: Tensor, spec: str) -> list[Array]:
     """The module's outputs for the example, in the order in which the exporter flattens them."""
     try:
         with torch.no_grad():
@@ -179,7 +184,7 @@ def _run_module(torch: Any, module: Any, example: Any, spec: str) -> list[Array]
         ) from error
 
 
-def _tensors(value: Any, torch: Any) -> Iterator[Any]:
+def _tensors(value: object, torch: ModuleType) -> Iterator[Tensor]:
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, Mapping):
@@ -191,12 +196,12 @@ def _tensors(value: Any, torch: Any) -> Iterator[Any]:
 
 
 def _export(
-    torch: Any, module: Any, example: Any, opset: int, dynamic: bool, outputs: int, spec: str
+    torch: ModuleType, module: nn.Module, example: Tensor, opset: int, dynamic: bool, outputs: int, spec: str
 ) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """Trace the module into an ONNX model, and say what the trace could not follow."""
     name = INPUT if example.ndim == 4 else "input"
     names = [f"output{index}" for index in range(outputs)]
-    settings: dict[str, Any] = {"opset_version": opset, "input_names": [name], "output_names": names}
+    settings: dict[str, object] = {"opset_version": opset, "input_names": [name], "output_names": names}
     if dynamic:
         settings["dynamic_axes"] = {tensor: {0: "batch"} for tensor in (name, *names)}
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
@@ -215,7 +220,7 @@ def _export(
     return model, _trace_notes([warning for warning in caught if warning.category.__name__ == "TracerWarning"])
 
 
-def _trace_notes(caught: list[Any]) -> tuple[str, ...]:
+def _trace_notes(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
     if not caught:
         return ()
     first = f"{Path(caught[0].filename).name}:{caught[0].lineno}"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+DType = np.dtype[Any]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Weight:
     """
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     load: Callable[[], Array]
     blocks: Callable[[], Iterator[Array]] | None = None
 

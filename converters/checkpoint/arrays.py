@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from ...errors import UnsupportedError
+from ...graph.weights import Array, DType
 from .policy import admit, refusal
-from .tree import ELEMENTS, Array, Element, Reference, Storage, TensorData, describe
+from .tree import ELEMENTS, Args, Element, Reference, Storage, TensorData, Value, describe
 
 Spend = Callable[[int], None]
-Constructor = Callable[[tuple[Any, ...], Spend], Any]
+Constructor = Callable[[Args, Spend], Value]
 
 ENTRY_BYTES = 64
 """About what an entry of a list, dictionary or set costs."""
@@ -30,13 +30,13 @@ _NUMBERS = re.compile(r"[<|=]?([biufc]\d{1,2}|\?)")
 """numpy's names of the little-endian number types."""
 
 
-def as_list(value: Any) -> list[Any] | tuple[Any, ...]:
+def as_list(value: Value) -> list[Value] | Args:
     if type(value) not in (list, tuple):
         raise ValueError(f"a list is expected, not what is {describe(value)}")
     return value  # type: ignore[no-any-return]
 
 
-def as_bytes(value: Any, spend: Spend) -> bytes:
+def as_bytes(value: Value, spend: Spend) -> bytes:
     """Bytes, from what Python 2 calls a string as well."""
     if type(value) not in (bytes, str):
         raise ValueError(f"bytes are expected, not what is {describe(value)}")
@@ -44,7 +44,7 @@ def as_bytes(value: Any, spend: Spend) -> bytes:
     return value.encode("latin1") if type(value) is str else bytes(value)
 
 
-def _tensor(args: tuple[Any, ...], spend: Spend) -> TensorData:
+def _tensor(args: Args, spend: Spend) -> TensorData:
     """`_rebuild_tensor(storage, offset, size, stride)` and, of version 2, (requires_grad, hooks, metadata)."""
     storage, offset, size, stride, *rest = args
     if not isinstance(storage, Storage) or storage.element is None:
@@ -53,7 +53,7 @@ def _tensor(args: tuple[Any, ...], spend: Spend) -> TensorData:
     return TensorData(storage, storage.element, offset, _sizes(size, spend), _sizes(stride, spend))
 
 
-def _tensor_v3(args: tuple[Any, ...], spend: Spend) -> TensorData:
+def _tensor_v3(args: Args, spend: Spend) -> TensorData:
     """`_rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, dtype, metadata)`."""
     storage, offset, size, stride, _, _, dtype, *rest = args
     if not isinstance(storage, Storage):
@@ -62,7 +62,7 @@ def _tensor_v3(args: tuple[Any, ...], spend: Spend) -> TensorData:
     return TensorData(storage, _element_of(dtype), offset, _sizes(size, spend), _sizes(stride, spend))
 
 
-def _element_of(dtype: Any) -> Element:
+def _element_of(dtype: Value) -> Element:
     path = dtype.path if isinstance(dtype, Reference) else ""
     element = ELEMENTS.get(path.removeprefix("torch."))
     if element is None:
@@ -70,13 +70,13 @@ def _element_of(dtype: Any) -> Element:
     return element
 
 
-def _refuse_lazy_bits(metadata: list[Any]) -> None:
+def _refuse_lazy_bits(metadata: list[Value]) -> None:
     """A tensor may be marked as to be conjugated or negated when read; no network's weights are."""
     if metadata and metadata[0]:
         raise UnsupportedError("the file has a tensor with a conjugate or negative bit; save it resolved (resolve_neg)")
 
 
-def _parameter(args: tuple[Any, ...], spend: Spend) -> TensorData:
+def _parameter(args: Args, spend: Spend) -> TensorData:
     """`_rebuild_parameter(data, requires_grad, hooks)`, and with a state as the fourth."""
     data, *_ = args
     if not isinstance(data, TensorData):
@@ -84,7 +84,7 @@ def _parameter(args: tuple[Any, ...], spend: Spend) -> TensorData:
     return data
 
 
-def _tensor_subclass(args: tuple[Any, ...], spend: Spend) -> TensorData:
+def _tensor_subclass(args: Args, spend: Spend) -> TensorData:
     """`_rebuild_from_type_v2(function, type, args, state)`: a tensor with attributes, which are dropped."""
     function, _, tensor_args, _ = args
     path = function.path if isinstance(function, Reference) else describe(function)
@@ -95,37 +95,37 @@ def _tensor_subclass(args: tuple[Any, ...], spend: Spend) -> TensorData:
     return rebuild(tensor_args, spend)
 
 
-def _size(args: tuple[Any, ...], spend: Spend) -> tuple[Any, ...]:
+def _size(args: Args, spend: Spend) -> Args:
     return _sizes(args[0], spend) if args else ()
 
 
-def _sizes(value: Any, spend: Spend) -> tuple[Any, ...]:
+def _sizes(value: Value, spend: Spend) -> Args:
     if len(as_list(value)) > _MAX_DIMENSIONS:
         raise ValueError(f"a shape of {len(value)} dimensions")
     spend(ENTRY_BYTES * len(value))
     return tuple(value)
 
 
-def _layout(args: tuple[Any, ...], spend: Spend) -> Reference:
+def _layout(args: Args, spend: Spend) -> Reference:
     (name,) = args
     if type(name) is not str:
         raise ValueError(f"the layout of a tensor is {describe(name)}")
     return admit("torch", name.removeprefix("torch."))
 
 
-def _nested_file(args: tuple[Any, ...], spend: Spend) -> Any:
+def _nested_file(args: Args, spend: Spend) -> Value:
     raise UnsupportedError(
         "the file was written by pickle instead of torch.save, with whole files in place of its tensors; "
         "load it where it was made and write it with torch.save"
     )
 
 
-def _empty_array(args: tuple[Any, ...], spend: Spend) -> Array:
+def _empty_array(args: Args, spend: Spend) -> Array:
     """An array that gets its contents in a moment, by `set_array_state`."""
     return np.empty(0, np.uint8)
 
 
-def set_array_state(array: Array, state: Any, spend: Spend) -> None:
+def set_array_state(array: Array, state: Value, spend: Spend) -> None:
     """`(version, shape, dtype, is_fortran, bytes)`, checked before numpy takes it."""
     _, shape, dtype, fortran, raw = state
     data, sizes = as_bytes(raw, spend), _sizes(shape, spend)
@@ -133,18 +133,18 @@ def set_array_state(array: Array, state: Any, spend: Spend) -> None:
         raise ValueError("a numpy array without a number type or a shape")
     if math.prod(sizes) * dtype.itemsize != len(data):
         raise ValueError(f"a numpy array of shape {list(sizes)} with {len(data)} bytes")
-    numpy_state: Any = (1, sizes, dtype, bool(fortran), data)
+    numpy_state: Value = (1, sizes, dtype, bool(fortran), data)
     array.__setstate__(numpy_state)
 
 
-def _numpy_scalar(args: tuple[Any, ...], spend: Spend) -> Any:
+def _numpy_scalar(args: Args, spend: Spend) -> Value:
     dtype, raw = args
     if not isinstance(dtype, np.dtype):
         raise ValueError("a numpy scalar without a number type")
     return np.frombuffer(as_bytes(raw, spend), dtype, count=1)[0]
 
 
-def _numpy_dtype(args: tuple[Any, ...], spend: Spend) -> np.dtype[Any]:
+def _numpy_dtype(args: Args, spend: Spend) -> DType:
     name, *_ = args
     if type(name) is not str or not _NUMBERS.fullmatch(name):
         raise UnsupportedError(
@@ -153,14 +153,14 @@ def _numpy_dtype(args: tuple[Any, ...], spend: Spend) -> np.dtype[Any]:
     return np.dtype(name)
 
 
-def check_dtype_state(dtype: np.dtype[Any], state: Any) -> None:
+def check_dtype_state(dtype: DType, state: Value) -> None:
     """A number type has nothing but a byte order in its state: `(version, order, None, ...)`."""
     _, order, *parts = state
     if order not in ("<", "|", "=") or any(part is not None for part in parts[:3]):
         raise UnsupportedError("the file has a numpy value of big-endian numbers, or of records; save it without it")
 
 
-_TENSORS: dict[str, Callable[[tuple[Any, ...], Spend], TensorData]] = {
+_TENSORS: dict[str, Callable[[Args, Spend], TensorData]] = {
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor_v3": _tensor_v3,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ...errors import ModelError
 from ..names import numbered_names, read_names, readable_names
 from ..options import ReadOptions
 from ..torch_modules.modules import EXPORT_INSTEAD, integer, kernel_of
 from .reader import Record
-from .tree import TensorData
+from .tree import TensorData, Value
 
 
 def class_names(model: Record, classes: int, options: ReadOptions) -> tuple[str, ...]:
@@ -41,7 +40,7 @@ def _names_by_number(model: Record) -> dict[int, str]:
     return {int(key): str(name) for key, name in items if isinstance(key, int) or str(key).isdecimal()}
 
 
-def trained_size(model: Record, checkpoint: Mapping[str, Any]) -> int | None:
+def trained_size(model: Record, checkpoint: Mapping[str, Value]) -> int | None:
     """The side of the square training pictures, where the checkpoint tells."""
     for source in (checkpoint.get("train_args"), model.get("args")):
         arguments = source.attributes if isinstance(source, Record) else source

@@ -13,11 +13,10 @@ from __future__ import annotations
 import struct
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
 
 from ...errors import InputError, UnsupportedError
 from .pickle_machine import MAX_PICKLE_BYTES, PickleReader
-from .tree import ELEMENTS, Element, Reference, Storage, describe
+from .tree import ELEMENTS, Element, Reference, Storage, Value, describe
 from .zip_directory import ZipEntry, entry_bytes, read_directory
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -51,7 +50,7 @@ _FOREIGN_STARTS = (
 )
 
 
-def read_container(path: Path) -> Any:
+def read_container(path: Path) -> Value:
     """The tree of values in a PyTorch file of either kind.
 
     Raises:
@@ -102,7 +101,7 @@ class _ZipCheckpoint:
         self._root = _root_folder(self._entries)
         self._inflated: dict[str, memoryview] = {}
 
-    def read(self) -> Any:
+    def read(self) -> Value:
         self._refuse_other_contents()
         entry = self._entries[f"{self._root}data.pkl"]
         if entry.size > MAX_PICKLE_BYTES:
@@ -128,7 +127,7 @@ class _ZipCheckpoint:
         if order is not None and bytes(entry_bytes(self._data, order)[:8]) != b"little":
             raise UnsupportedError("this was saved on a big-endian machine; load and save it with PyTorch on another")
 
-    def _load_persistent(self, identifier: Any) -> Storage:
+    def _load_persistent(self, identifier: Value) -> Storage:
         """`("storage", type, key, location, number of elements)`."""
         kind, storage_type, key, _, count = identifier
         entry = self._entries.get(f"{self._root}data/{key}") if _is_key(key) else None
@@ -149,7 +148,7 @@ class _LegacyCheckpoint:
         self._sizes: dict[str, tuple[int, int]] = {}
         self._places: dict[str, tuple[int, int]] = {}
 
-    def read(self) -> Any:
+    def read(self) -> Value:
         reader = PickleReader(self._data[:MAX_PICKLE_BYTES], self._load_persistent)
         if not _is_number(reader.load(), _LEGACY_MAGIC):
             raise UnsupportedError(
@@ -172,7 +171,7 @@ class _LegacyCheckpoint:
         start, end = self._places[key]
         return memoryview(self._data)[start:end]
 
-    def _place_storages(self, keys: Any, at: int) -> None:
+    def _place_storages(self, keys: Value, at: int) -> None:
         """Find each storage; they follow each other in the order of `keys`, each behind its number of elements."""
         if type(keys) is not list or not all(map(_is_key, keys)) or sorted(keys) != sorted(self._sizes):
             raise InputError("its list of storages does not match its tensors; download or save it again")
@@ -184,7 +183,7 @@ class _LegacyCheckpoint:
             self._places[key] = (start, end)
             at = end
 
-    def _load_persistent(self, identifier: Any) -> Any:
+    def _load_persistent(self, identifier: Value) -> Value:
         """`("storage", type, key, location, count, view)` or `("module", class, file, source)`."""
         kind, target, *rest = identifier
         if kind == "module":
@@ -198,7 +197,7 @@ class _LegacyCheckpoint:
             raise InputError(f"the storage {describe(key)} has two sizes; download or save the file again")
         return self._storage(key, element, count, view)
 
-    def _storage(self, key: str, element: Element, count: int, view: Any) -> Storage:
+    def _storage(self, key: str, element: Element, count: int, view: Value) -> Storage:
         """The storage `key`, or the part of it that `(key of the view, offset, count)` says."""
         width = element.stored.itemsize
         first, part = (0, count) if view is None else map(_checked_count, view[1:3])
@@ -218,7 +217,7 @@ def _root_folder(entries: dict[str, ZipEntry]) -> str:
     return pickles[0].removesuffix("data.pkl")
 
 
-def _storage_element(storage_type: Any) -> Element | None:
+def _storage_element(storage_type: Value) -> Element | None:
     """What `torch.HalfStorage` and its kind hold; None for bytes without a type."""
     path = storage_type.path if isinstance(storage_type, Reference) else ""
     name = path.rpartition(".")[2]
@@ -231,15 +230,15 @@ def _storage_element(storage_type: Any) -> Element | None:
     return ELEMENTS[_STORAGE_ELEMENTS[name]]
 
 
-def _is_key(value: Any) -> bool:
+def _is_key(value: Value) -> bool:
     return type(value) is str and len(value) <= _MAX_KEY
 
 
-def _is_number(value: Any, expected: int) -> bool:
+def _is_number(value: Value, expected: int) -> bool:
     return type(value) is int and value == expected
 
 
-def _checked_count(value: Any) -> int:
+def _checked_count(value: Value) -> int:
     if type(value) is not int or value < 0:
         raise ValueError("a storage with a size that is no number")
     return value

@@ -15,13 +15,12 @@ import pickle
 import pickletools
 import struct
 from collections.abc import Callable
-from typing import Any
 
 from ...errors import InputError, TrtZooError, UnsupportedError
 from . import values as values
 from .arrays import ENTRY_BYTES
 from .policy import admit
-from .tree import Record
+from .tree import Args, Record, Value
 
 MAX_PICKLE_BYTES = 64 << 20
 """Real ones have about 1 MiB: the numbers are not in the pickle."""
@@ -42,16 +41,16 @@ class PickleReader:
     `load_persistent` turns the identifiers that the writer left in place of large data into values.
     """
 
-    def __init__(self, data: bytes, load_persistent: Callable[[Any], Any]) -> None:
+    def __init__(self, data: bytes, load_persistent: Callable[[Value], Value]) -> None:
         self.position = 0
         self._data = data
         self._load_persistent = load_persistent
         self._copied = 0
-        self._stack: list[Any] = []
-        self._marked: list[list[Any]] = []
-        self._memo: dict[int, Any] = {}
+        self._stack: list[Value] = []
+        self._marked: list[list[Value]] = []
+        self._memo: dict[int, Value] = {}
 
-    def load(self) -> Any:
+    def load(self) -> Value:
         """The value of the next pickle; `position` is then behind it.
 
         Raises:
@@ -68,7 +67,7 @@ class PickleReader:
                 f"its pickle is damaged near byte {self.position} ({self._reason(error)}); download or save it again"
             ) from error
 
-    def _run(self) -> Any:
+    def _run(self) -> Value:
         for _ in range(_MAX_OPCODES):
             code = self._data[self.position]
             self.position += 1
@@ -108,7 +107,7 @@ class PickleReader:
         self.position += 1
         return line.decode("utf-8")
 
-    def _pop_mark(self) -> list[Any]:
+    def _pop_mark(self) -> list[Value]:
         """What was pushed since the last mark."""
         above, self._stack = self._stack, self._marked.pop()
         return above
@@ -222,7 +221,7 @@ class PickleReader:
     def _appends(self) -> None:
         self._add_elements(self._pop_mark())
 
-    def _add_elements(self, elements: list[Any]) -> None:
+    def _add_elements(self, elements: list[Value]) -> None:
         target = self._stack[-1]
         if type(target) is list:
             target.extend(elements)
@@ -241,7 +240,7 @@ class PickleReader:
     def _set_items(self) -> None:
         self._add_items(self._pop_mark())
 
-    def _add_items(self, items: list[Any]) -> None:
+    def _add_items(self, items: list[Value]) -> None:
         """Add keys and values, in turn, to the dictionary on the stack."""
         target = self._stack[-1]
         if isinstance(target, Record):
@@ -282,7 +281,7 @@ class PickleReader:
         args = self._pop_args()
         self._stack[-1] = values.new_object(self._stack[-1], (*args, named) if named else args, self.spend)
 
-    def _pop_args(self) -> tuple[Any, ...]:
+    def _pop_args(self) -> Args:
         args = self._stack.pop()
         if type(args) is not tuple:
             raise TypeError("arguments are not a tuple")
@@ -309,7 +308,7 @@ _INT_4 = struct.Struct("<i").unpack_from
 _FLOAT_8 = struct.Struct(">d").unpack_from
 
 
-def _pushing(make: Callable[[], Any]) -> Handler:
+def _pushing(make: Callable[[], Value]) -> Handler:
     return lambda reader: reader._stack.append(make())
 
 

@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from ...errors import InputError, TrtZooError, UnsupportedError
 from ...files import require_file
 from .files import read_container
-from .tree import Record, Reference, TensorData, describe
+from .tree import Record, Reference, TensorData, Value, describe
 
 __all__ = ["Record", "Reference", "TensorData", "load_model_record", "read_checkpoint"]
 
@@ -29,7 +28,7 @@ _MAX_PLACES = 32
 """Where to look for plain weights: a checkpoint has a dozen entries."""
 
 
-def read_checkpoint(path: Path) -> Any:
+def read_checkpoint(path: Path) -> Value:
     """Read a PyTorch file: the tree of dicts, lists, tuples, scalars, numpy values, `Record`s and `TensorData`.
 
     The numbers of the tensors stay in the file until `TensorData.load`. No code of the file is executed, whatever it
@@ -44,7 +43,7 @@ def read_checkpoint(path: Path) -> Any:
         return read_container(path)
 
 
-def load_model_record(path: Path) -> tuple[Record, dict[str, Any]]:
+def load_model_record(path: Path) -> tuple[Record, dict[str, Value]]:
     """The network in a checkpoint as its trainer would load it, and the checkpoint around it.
 
     That is `ema`, the averaged weights, where there is one, else `model`. The modules form a tree of bounded depth,
@@ -69,7 +68,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise type(error)(f"{path}: {error}") from error
 
 
-def _select_network(tree: Any) -> tuple[Record, dict[str, Any]]:
+def _select_network(tree: Value) -> tuple[Record, dict[str, Value]]:
     checkpoint = tree if isinstance(tree, dict) else {"model": tree}
     for key in ("ema", "model"):
         record = _network(checkpoint.get(key))
@@ -79,7 +78,7 @@ def _select_network(tree: Any) -> tuple[Record, dict[str, Any]]:
     raise UnsupportedError(_why_no_network(tree))
 
 
-def _network(value: Any) -> Record | None:
+def _network(value: Value) -> Record | None:
     """The record of a network; early YOLOv5 trainers saved the averaged one in a pair with its number of updates."""
     candidate = value[0] if isinstance(value, tuple) and value else value
     return candidate if isinstance(candidate, Record) else None
@@ -107,7 +106,7 @@ def _measure_modules(module: Record, level: int, known: dict[int, tuple[int, int
     return levels_below, count
 
 
-def _why_no_network(tree: Any) -> str:
+def _why_no_network(tree: Value) -> str:
     """What a file without a network holds, and what to give instead."""
     weights = _state_dict(tree)
     if weights is None:
@@ -123,7 +122,7 @@ def _why_no_network(tree: Any) -> str:
     )
 
 
-def _state_dict(tree: Any) -> dict[Any, TensorData] | None:
+def _state_dict(tree: Value) -> dict[Value, TensorData] | None:
     """The first dictionary of tensors only: the tree itself or one of the first in it, under whatever key."""
     if not isinstance(tree, dict):
         return None

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InputError, ModelError
 from .reader import Record, TensorData, read_checkpoint
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 _LISTED = 5
 _COUNTER = "num_batches_tracked"
 """Batches that a normalisation has seen: old files lack it, and no result depends on it."""
 
 
-def load_weights(module: Any, path: Path) -> None:
+def load_weights(module: nn.Module, path: Path) -> None:
     """Load a state dict into a module; every tensor of the module must be there, in its shape, and nothing else.
 
     Raises:
@@ -43,7 +46,7 @@ def _state_dict(path: Path) -> dict[str, TensorData]:
     raise InputError(f"{path} holds no tensors by name; give a state dict (torch.save(model.state_dict(), ...))")
 
 
-def _named_tensors(value: Any) -> dict[str, TensorData]:
+def _named_tensors(value: object) -> dict[str, TensorData]:
     table = value if isinstance(value, dict) else {}
     return {name: data for name, data in table.items() if isinstance(name, str) and isinstance(data, TensorData)}
 
@@ -57,7 +60,7 @@ def _module_tensors(module: Record, prefix: str = "") -> dict[str, TensorData]:
     return tensors
 
 
-def _check_names(path: Path, given: Mapping[str, TensorData], wanted: Mapping[str, Any]) -> None:
+def _check_names(path: Path, given: Mapping[str, TensorData], wanted: Mapping[str, Tensor]) -> None:
     missing = [name for name in wanted if name not in given and not name.endswith(_COUNTER)]
     unexpected = [name for name in given if name not in wanted]
     shapes = [

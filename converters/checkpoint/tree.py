@@ -10,15 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import ModelError
+from ...graph.weights import Array, DType
 
-Array = npt.NDArray[Any]
 Kind = TypeVar("Kind")
+
+Value: TypeAlias = Any
+"""What a file may hold: plain values and containers of them, a `Record`, a `Reference`, a `TensorData`, an array. Whoever takes
+one checks what it is."""
+
+Args: TypeAlias = tuple[Value, ...]
+"""What a file hands to a constructor."""
 
 _MAX_EXPANDED_BYTES = 64 << 20
 """How large a tensor may become whose elements share memory (`torch.Tensor.expand`), where its storage is smaller."""
@@ -47,17 +53,17 @@ class Record:
     """
 
     class_path: str
-    args: tuple[Any, ...] = ()
-    attributes: dict[str, Any] = field(default_factory=dict)
-    items: dict[Any, Any] | None = None
-    elements: list[Any] | None = None
+    args: Args = ()
+    attributes: dict[str, Value] = field(default_factory=dict)
+    items: dict[Value, Value] | None = None
+    elements: list[Value] | None = None
 
     @property
     def class_name(self) -> str:
         """The last part of the class path: `Detect` of `models.yolo.Detect`."""
         return self.class_path.rpartition(".")[2]
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: Value = None) -> Value:
         """The attribute `name`, a module's parameters, buffers and children included; `default` where there is none."""
         if name in self.attributes:
             return self.attributes[name]
@@ -67,7 +73,7 @@ class Record:
                 return entries[name]
         return default
 
-    def attribute(self, name: str) -> Any:
+    def attribute(self, name: str) -> Value:
         """As `get`, for an attribute that must be there.
 
         Raises:
@@ -136,8 +142,8 @@ class Element:
     """An element type: how its bits lie in the file, and what they become in numpy."""
 
     name: str
-    stored: np.dtype[Any]
-    dtype: np.dtype[Any]
+    stored: DType
+    dtype: DType
     decode: Callable[[Array], Array]
 
 
@@ -233,7 +239,7 @@ class TensorData:
         return max(2 * self.storage.nbytes, _MAX_EXPANDED_BYTES)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """The type of the loaded array; bfloat16 becomes float32, which holds each of its values."""
         return self.element.dtype
 

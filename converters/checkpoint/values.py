@@ -12,7 +12,6 @@ name a large value many times.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from ...errors import UnsupportedError
 from .arrays import CONSTRUCTORS as ARRAY_CONSTRUCTORS
 from .arrays import ENTRY_BYTES, Constructor, Spend, as_bytes, as_list, check_dtype_state, set_array_state
 from .policy import admit, looks_like_class, refusal
-from .tree import Record, Reference, TensorData, describe
+from .tree import Args, Record, Reference, TensorData, Value, describe
 
 _TUPLE_KEY_BYTES = 1 << 16
 """Hashes of tuples can be forged to collide, so they are made dear: a few thousand of them a file, no more."""
@@ -35,7 +34,7 @@ _RECORD_FACTORIES = frozenset(
 """Callables that are not written as classes are, and whose results are kept as records."""
 
 
-def call(target: object, args: tuple[Any, ...], spend: Spend) -> Any:
+def call(target: object, args: Args, spend: Spend) -> Value:
     """The value that stands for calling `target` with `args`.
 
     Raises:
@@ -51,14 +50,14 @@ def call(target: object, args: tuple[Any, ...], spend: Spend) -> Any:
     raise refusal("calls", path)
 
 
-def new_object(target: object, args: tuple[Any, ...], spend: Spend) -> Any:
+def new_object(target: object, args: Args, spend: Spend) -> Value:
     """The value that stands for a new object of the class `target`: a record, whatever the class is called."""
     path = _path_of_callable(target)
     constructor = _CONSTRUCTORS.get(path)
     return constructor(args, spend) if constructor is not None else Record(path, args)
 
 
-def set_state(target: object, state: Any, spend: Spend) -> None:
+def set_state(target: object, state: Value, spend: Spend) -> None:
     """Give `target` the state that was saved with it.
 
     The state of dictionaries (`_metadata` of a state dict) and tensors (attributes set on them) is dropped.
@@ -76,7 +75,7 @@ def set_state(target: object, state: Any, spend: Spend) -> None:
         raise ValueError(f"a state is given to what has none ({describe(target)})")
 
 
-def checked_key(key: Any, spend: Spend) -> Hashable:
+def checked_key(key: Value, spend: Spend) -> Hashable:
     """Return `key` if hashing it is safe: a scalar, an object by its identity, or a short tuple of scalars.
 
     Hashing recurses into tuples without a bound, in C; and integers of any size can be chosen to collide.
@@ -98,7 +97,7 @@ def _path_of_callable(target: object) -> str:
     raise UnsupportedError(f"the file calls something without a name ({describe(target)}); PyTorch writes no such file")
 
 
-def _set_record_state(record: Record, state: Any, spend: Spend) -> None:
+def _set_record_state(record: Record, state: Value, spend: Spend) -> None:
     """As `object.__setstate__`: a dictionary of attributes, alone or in a pair with the one of the slots."""
     parts = state if type(state) is tuple and len(state) == 2 else (state,)
     spend(sum(ENTRY_BYTES * len(part) for part in parts if type(part) is dict))
@@ -113,7 +112,7 @@ def _is_attributes(value: object) -> bool:
     return type(value) is dict and all(type(name) is str for name in value)
 
 
-def _dict(args: tuple[Any, ...], spend: Spend) -> dict[Any, Any]:
+def _dict(args: Args, spend: Spend) -> dict[Value, Value]:
     """An ordered dictionary; Python 2 gives its pairs as an argument, later versions add them afterwards."""
     if not args:
         return {}
@@ -122,12 +121,12 @@ def _dict(args: tuple[Any, ...], spend: Spend) -> dict[Any, Any]:
     return {checked_key(key, spend): value for key, value in as_list(pairs)}
 
 
-def _default_dict(args: tuple[Any, ...], spend: Spend) -> dict[Any, Any]:
+def _default_dict(args: Args, spend: Spend) -> dict[Value, Value]:
     """A dictionary without its factory: what to make for absent keys is code."""
     return _dict(args[1:], spend)
 
 
-def _counter(args: tuple[Any, ...], spend: Spend) -> dict[Any, Any]:
+def _counter(args: Args, spend: Spend) -> dict[Value, Value]:
     counts = args[0] if args else {}
     if type(counts) is not dict:
         raise ValueError("a Counter holds a dictionary")
@@ -135,36 +134,36 @@ def _counter(args: tuple[Any, ...], spend: Spend) -> dict[Any, Any]:
     return dict(counts)
 
 
-def _set(args: tuple[Any, ...], spend: Spend) -> set[Any]:
+def _set(args: Args, spend: Spend) -> set[Value]:
     elements = as_list(args[0]) if args else ()
     spend(ENTRY_BYTES * len(elements))
     return {checked_key(element, spend) for element in elements}
 
 
-def _frozen_set(args: tuple[Any, ...], spend: Spend) -> frozenset[Any]:
+def _frozen_set(args: Args, spend: Spend) -> frozenset[Value]:
     return frozenset(_set(args, spend))
 
 
-def _slice(args: tuple[Any, ...], spend: Spend) -> slice:
+def _slice(args: Args, spend: Spend) -> slice:
     start, stop, step = args
     return slice(start, stop, step)
 
 
-def _range(args: tuple[Any, ...], spend: Spend) -> range:
+def _range(args: Args, spend: Spend) -> range:
     """A range, such as YOLOv5's `Sum` keeps; its numbers are made only when it is iterated."""
     if len(args) != 3 or any(type(argument) is not int for argument in args):
         raise ValueError("a range has three integers")
     return range(*args)
 
 
-def _complex(args: tuple[Any, ...], spend: Spend) -> complex:
+def _complex(args: Args, spend: Spend) -> complex:
     real, imaginary = args
     if type(real) is not float or type(imaginary) is not float:
         raise ValueError("a complex number has two floats")
     return complex(real, imaginary)
 
 
-def _bytes(args: tuple[Any, ...], spend: Spend) -> bytes:
+def _bytes(args: Args, spend: Spend) -> bytes:
     """Bytes that were written as text: each character is the byte of the same number (Latin-1)."""
     if not args:
         return b""
@@ -174,14 +173,14 @@ def _bytes(args: tuple[Any, ...], spend: Spend) -> bytes:
     return as_bytes(text, spend)
 
 
-def _byte_array(args: tuple[Any, ...], spend: Spend) -> bytearray:
+def _byte_array(args: Args, spend: Spend) -> bytearray:
     if len(args) == 1 and type(args[0]) is bytes:
         spend(len(args[0]))
         return bytearray(args[0])
     return bytearray(_bytes(args, spend))
 
 
-def _member(args: tuple[Any, ...], spend: Spend) -> Reference:
+def _member(args: Args, spend: Spend) -> Reference:
     """A method kept as a value, such as `Detect.forward` in the heads of Ultralytics: its name, and no more."""
     owner, name = args
     if isinstance(owner, (Reference, Record)) and type(name) is str:
@@ -189,7 +188,7 @@ def _member(args: tuple[Any, ...], spend: Spend) -> Reference:
     raise refusal("calls", "builtins.getattr")
 
 
-def _instance(args: tuple[Any, ...], spend: Spend) -> Record:
+def _instance(args: Args, spend: Spend) -> Record:
     """`copyreg._reconstructor(class, base, value)`: how protocols before 2 make an object."""
     target, _, value = args
     return Record(_path_of_callable(target), () if value is None else (value,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from ..vocabulary.ops import Tensor
 from .modules import Block, Walker, batch_norm_of, conv_of, conv_transpose_of, number, optional_weight, pair, weight
 
 
-def identity(walker: Walker, module: Record, x: Any) -> Any:
+def identity(walker: Walker, module: Record, x: Tensor) -> Tensor:
     """What does nothing outside of training."""
     return x
 

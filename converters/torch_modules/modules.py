@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Walker:
         """The module at hand, for an error: "layer model.22.cv2.0"."""
         return f"layer {'.'.join(self.path)}"
 
-    def run(self, module: Record, x: Any) -> Any:
+    def run(self, module: Record, x: Tensor) -> Tensor:
         """The output of `module` for the input `x` (a tensor, or a list for a layer with several sources).
 
         Raises:
@@ -58,11 +58,11 @@ class Walker:
             raise UnsupportedError(f"{self.where}: {unknown_class(module)}")
         return block(self, module, x)
 
-    def child(self, module: Record, name: str, x: Any) -> Any:
+    def child(self, module: Record, name: str, x: Tensor) -> Tensor:
         """Run the submodule `name` of `module`; a dotted name ("m.0") reaches into containers."""
         return replace(self, path=(*self.path, *name.split("."))).enter(submodule(module, name), x)
 
-    def enter(self, module: Record, x: Any) -> Any:
+    def enter(self, module: Record, x: Tensor) -> Tensor:
         """Run `module`, which lies at `path`, in a scope of its own."""
         if module.class_name in CONTAINERS:
             return self.run(module, x)
@@ -80,7 +80,7 @@ class Walker:
         return UnsupportedError(f"{self.where}: {what} is not supported; {EXPORT_INSTEAD}")
 
 
-Block = Callable[[Walker, Record, Any], Any]
+Block = Callable[[Walker, Record, Tensor], Tensor]
 """Computes a module: walker, record, input -> output."""
 
 

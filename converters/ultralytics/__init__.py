@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ...contract.choices import HeadChoice, Task
 from ...contract.meta import ModelMeta
@@ -17,6 +16,7 @@ from ...errors import ModelError, UnsupportedError
 from ...files import sha256_of
 from ..checkpoint.facts import class_names, input_channels, layer_rows, level_strides, names_notes
 from ..checkpoint.reader import Record
+from ..checkpoint.tree import Value
 from ..network import Forward, Network
 from ..options import ReadOptions
 from ..torch_modules.modules import Walker, run_layers, unknown_class
@@ -31,7 +31,7 @@ def matches(model: Record) -> bool:
     return model.class_path.startswith("ultralytics.")
 
 
-def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: ReadOptions) -> Network:
+def read(model: Record, checkpoint: Mapping[str, Value], path: Path, options: ReadOptions) -> Network:
     """The network of a checkpoint.
 
     Args:

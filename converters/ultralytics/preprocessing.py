@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from ...errors import ModelError
 from ...graph.weights import Array
 from ..checkpoint.facts import trained_size
 from ..checkpoint.reader import Record, TensorData
+from ..checkpoint.tree import Value
 from ..image_size import check_size, round_up
 from ..options import ReadOptions
 from ..vocabulary.ops import Ops, Tensor
@@ -23,7 +23,7 @@ DETECTION_SIZE, CLASSIFICATION_SIZE = 640, 224
 
 
 def input_size(
-    model: Record, checkpoint: Mapping[str, Any], options: ReadOptions, strides: tuple[int, ...]
+    model: Record, checkpoint: Mapping[str, Value], options: ReadOptions, strides: tuple[int, ...]
 ) -> tuple[tuple[int, int], tuple[str, ...]]:
     """Height and width: the user's, else the square of the training, and what to say where that was rounded up.
 

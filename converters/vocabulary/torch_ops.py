@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from ...graph.shapes import Pads
 from ...graph.weights import Array, Weight
 from .ops import Conv, Operand, Ops, Tensor
 
-_UNARY: dict[str, Callable[..., Any]] = {
+_UNARY: dict[str, Callable[..., Tensor]] = {
     "relu": F.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": lambda x: F.softplus(x, threshold=30),
     "exp": torch.exp, "log": torch.log, "sqrt": torch.sqrt, "abs": torch.abs, "neg": torch.neg, "sin": torch.sin,
     "cos": torch.cos,
@@ -22,11 +21,11 @@ _UNARY: dict[str, Callable[..., Any]] = {
     "leaky_relu": lambda x, alpha: F.leaky_relu(x, alpha), "elu": lambda x, alpha=1.0: F.elu(x, alpha),
     "clip": lambda x, low, high: torch.clamp(x, low, high),
 }  # fmt: skip
-_BINARY: dict[str, Callable[..., Any]] = {
+_BINARY: dict[str, Callable[..., Tensor]] = {
     "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "max": torch.maximum, "min": torch.minimum,
     "pow": torch.pow,
 }  # fmt: skip
-_REDUCE: dict[str, Callable[..., Any]] = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}
+_REDUCE: dict[str, Callable[..., Tensor]] = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}
 
 
 @contextmanager
@@ -48,7 +47,7 @@ class TorchOps(Ops):
         super().__init__()
         self.device = torch.device(device)
         self.dtype = torch.float64 if double else torch.float32
-        self._kept: dict[str, Any] = {}
+        self._kept: dict[str, Tensor] = {}
 
     def begin(self, images: Array) -> Tensor:
         """Start a pass on images float32 [B, C, H, W]; returns the network's input."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ...contract.choices import Task
 from ...contract.meta import ModelMeta, Preprocess
 from ...errors import ModelError, UnsupportedError
 from ..checkpoint.facts import class_names, layer_rows, names_notes
 from ..checkpoint.reader import Record
+from ..checkpoint.tree import Value
 from ..image_size import check_size, round_up
 from ..network import Forward, Network
 from ..options import ReadOptions
@@ -63,7 +63,7 @@ def matches(model: Record) -> bool:
     return path.startswith(("models.yolo.", "models.common.", "models.experimental."))
 
 
-def read(model: Record, checkpoint: Mapping[str, Any], path: Path, options: ReadOptions) -> Network:
+def read(model: Record, checkpoint: Mapping[str, Value], path: Path, options: ReadOptions) -> Network:
     """A YOLOv5 model, ready to be turned into a graph.
 
     Args:
@@ -127,7 +127,7 @@ def _forward(parts: _Model) -> Forward:
 
 
 def _input_size(
-    parts: _Model, checkpoint: Mapping[str, Any], options: ReadOptions
+    parts: _Model, checkpoint: Mapping[str, Value], options: ReadOptions
 ) -> tuple[tuple[int, int], tuple[str, ...]]:
     """Height and width of the input, and what the user should know about the choice."""
     stride, trained = max(parts.strides, default=1), _trained_size(checkpoint)
@@ -143,7 +143,7 @@ def _input_size(
     return (length, length), (f"trained at {trained}, converted at {length}; --img-size chooses another size",)
 
 
-def _trained_size(checkpoint: Mapping[str, Any]) -> int | None:
+def _trained_size(checkpoint: Mapping[str, Value]) -> int | None:
     """The size that the trainer was started with, from its options: a number, or [training, testing]."""
     options = checkpoint.get("opt")
     stored = options.attributes if isinstance(options, Record) else options if isinstance(options, Mapping) else {}

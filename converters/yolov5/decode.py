@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -119,7 +118,7 @@ def _anchors(module: Record, strides: Sequence[float]) -> Array:
     return anchors if in_pixels else anchors * np.asarray(strides)[:, None, None]
 
 
-def numbers(value: Any) -> Array:
+def numbers(value: object) -> Array:
     """A tensor, a number or a list of numbers of a checkpoint, as float64.
 
     Raises:
