@@ -287,7 +287,7 @@ def load_model(path: Path, settings: ConvertSettings, progress: Progress = _sile
     if settings.simplify:
         model = _simplify(model)
     overflow = _overflow(model, settings.half.pictures) if settings.half and settings.half.pictures else {}
-    quantised = _quantise(model, path.stem, settings.int8, progress) if settings.int8 else None
+    quantised = _quantise(model, path, settings.read, settings.int8, progress) if settings.int8 else None
     if settings.end2end:
         model = _add_nms(model, settings.end2end, settings.layout or "separate", path)
     elif settings.layout:
@@ -436,11 +436,15 @@ def _to_half(model: Model, wanted: Half, overflow: Mapping[str, str]) -> Model:
     return replace(model, meta=meta, notes=(*model.notes, *report.notes()))
 
 
-def _quantise(model: Model, stem: str, wanted: CalibrationSettings, progress: Progress) -> Quantised:
+def _quantise(
+    model: Model, path: Path, read: ReadOptions, wanted: CalibrationSettings, progress: Progress
+) -> Quantised:
     """The INT8 numbers of the float model."""
     from .evaluation.calibration.quantise import quantise
 
-    return quantise(model.graph, model.meta, stem, wanted, progress)
+    weights = recognise(path) != "onnx" and read.family != "onnx"
+    network = read_network(path, read) if wanted.recovery == "distill" and weights else None
+    return quantise(model.graph, model.meta, path.stem, wanted, progress, network)
 
 
 def _to_int8(model: Model, found: Quantised) -> Model:

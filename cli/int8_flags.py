@@ -6,15 +6,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .flags import dashed, positive
+from .flags import dashed, device, positive
 
 if TYPE_CHECKING:
     from ..evaluation.calibration.calibrate import CalibrationSettings
+    from ..evaluation.calibration.distill.settings import DistillSettings
 
 METHODS = "percentile, lp, mse, minmax or entropy"
 INT8_FLAGS = (
     "calib_path", "calib_num", "calib_batch", "calib_method", "calib_percentile", "calib_letterbox", "cache_dir",
     "int8_ranges", "int8_exclude", "int8_keep_first", "recover",
+    "distill_steps", "distill_batch", "distill_rate", "distill_device",
 )  # fmt: skip
 """Flags that mean nothing without --int8."""
 
@@ -28,8 +30,9 @@ def add_int8(parser: argparse.ArgumentParser) -> None:
         "--int8-ranges",
         type=Path,
         metavar="FILE",
-        help="take the ranges from here instead: trtzoo's JSON, or a TensorRT calibration cache",
+        help="take the ranges from here instead: trtzoo's JSON or archive, or a TensorRT calibration cache",
     )
+    _add_distillation(group)
 
 
 def add_calibration(group: Any) -> None:
@@ -67,6 +70,15 @@ def add_calibration(group: Any) -> None:
     )
 
 
+def _add_distillation(group: Any) -> None:
+    group.add_argument("--distill-steps", type=positive, metavar="N", help="of --recover distill (default: 1000)")
+    group.add_argument("--distill-batch", type=positive, metavar="N", help="pictures a step (default: 8)")
+    group.add_argument("--distill-rate", type=float, metavar="X", help="multiplies the learning rates (default: 1)")
+    group.add_argument(
+        "--distill-device", type=device, metavar="cpu|N", help="cpu, or the number of a GPU (default: cpu)"
+    )
+
+
 def idle_int8(options: argparse.Namespace) -> str:
     """The flags given that do nothing for want of --int8, as the user typed them."""
     return "" if options.int8 else ", ".join(dashed(flag) for flag in INT8_FLAGS if getattr(options, flag))
@@ -94,9 +106,18 @@ def int8_settings(options: argparse.Namespace) -> CalibrationSettings:
         ranges=getattr(options, "int8_ranges", None),
         threshold=Threshold(parse_method(options.calib_method or _implied(options)), **percentile),
         letterbox=options.calib_letterbox,
+        distill=_distillation(options),
         qdq=QdqSettings(tuple(options.int8_exclude or ()), options.int8_keep_first),
         **{name: value for name, value in given.items() if value is not None},
     )
+
+
+def _distillation(options: argparse.Namespace) -> DistillSettings:
+    from ..evaluation.calibration.distill.settings import DistillSettings
+
+    names = ("steps", "batch", "rate", "device")
+    given = {name: getattr(options, f"distill_{name}", None) for name in names}
+    return DistillSettings(**{name: value for name, value in given.items() if value is not None})
 
 
 def _implied(options: argparse.Namespace) -> str:

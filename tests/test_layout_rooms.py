@@ -50,7 +50,10 @@ OPTIONAL = {
 SLOW = {"onnxruntime", "cv2", "rich", "jinja2", "msgspec", "requests", "yaml"}
 """Installed with trtzoo, but imported only by the functions that use them, so that the command line starts at once."""
 
-NEEDS_TORCH = {"converters/vocabulary/torch_ops.py"}
+NEEDS_TORCH = {
+    "converters/vocabulary/torch_ops.py",
+    *(f"evaluation/calibration/distill/{name}.py" for name in ("student", "loss", "training")),
+}
 """Imported by the torch backend only."""
 
 

@@ -40,6 +40,11 @@ def _run(options: argparse.Namespace) -> int | None:
         options, options.calib_path, "--calib-path is missing: a folder of pictures like those that the model will see"
     )
     settings = int8_settings(options)
+    require(
+        options,
+        options.recover != "distill",
+        "--recover distill is for `convert --int8`, which writes what was trained",
+    )
     model = read_model(options.model, ConvertSettings(read_options(options)))
     with console.progress("calibrating") as report:
         found = quantise(model.graph, model.meta, options.model.stem, settings, report)

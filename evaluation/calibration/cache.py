@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from ...files import make_folder, write_json
+from ...files import atomic_write, make_folder, write_json
+from ...graph.weights import Array
 from ...graph_passes.precision.qdq.insert import Quantisation
 
 SCHEMA = 1
@@ -55,6 +57,40 @@ def load(path: Path, key: Key | None = None) -> Quantisation | None:
     except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} holds no ranges that can be read ({error}); delete it and calibrate again") from error
     return Quantisation(ranges, biases)
+
+
+def save_arrays(path: Path, numbers: Quantisation) -> None:
+    """Write everything of a quantised network, trained weights too, as a numpy archive.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    make_folder(path.parent)
+    parts = {"biases": numbers.biases, "weights": numbers.weights, "weight_scales": numbers.weight_scales}
+    arrays = {f"{part}|{name}": array for part, entries in parts.items() for name, array in entries.items()}
+    arrays["names"] = np.array(list(numbers.thresholds))
+    arrays["thresholds"] = np.array(list(numbers.thresholds.values()))
+    with atomic_write(path) as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def load_arrays(path: Path) -> Quantisation:
+    """What `save_arrays` wrote.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            thresholds = dict(zip(archive["names"].tolist(), archive["thresholds"].tolist(), strict=True))
+            parts: dict[str, dict[str, Array]] = {"biases": {}, "weights": {}, "weight_scales": {}}
+            for key in archive.files:
+                part, bar, name = key.partition("|")
+                if bar:
+                    parts[part][name] = archive[key]
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} holds no ranges that can be read ({error}); calibrate again") from error
+    return Quantisation(thresholds, **parts)
 
 
 def _digest(key: Key) -> str:

@@ -19,6 +19,7 @@ from ...graph_passes.precision.qdq.points import Points, QdqSettings, find_point
 from . import cache
 from .bias import corrected_biases
 from .collect import collect, thresholds
+from .distill.settings import DistillSettings
 from .methods import Threshold
 from .pictures import PictureReader, Sample, choose, digest, with_letterbox
 from .progress import Progress, no_progress
@@ -27,7 +28,7 @@ from .ranges import read_ranges, shared_ranges
 FEW = 100
 """Fewer pictures than this are worth a warning."""
 
-Recovery = Literal["bias", "none"]
+Recovery = Literal["bias", "distill", "none"]
 RECOVERIES: tuple[Recovery, ...] = get_args(Recovery)
 
 
@@ -42,11 +43,12 @@ class CalibrationSettings:
         batch: pictures a run, for a graph whose batch is free.
         threshold: the method.
         letterbox: pictures letterboxed or stretched; None prepares them as `detect` does.
-        recovery: what wins back accuracy: "bias" corrects biases.
+        recovery: what wins back accuracy: "bias" corrects biases, "distill" trains on from there.
         bias_pictures: pictures that the correction looks at.
         held_out: pictures kept for the comparison of FP32 with INT8.
         cache: folder of the ranges, None to keep none.
         qdq: what stays out of INT8.
+        distill: how "distill" trains.
     """
 
     path: Path | None = None
@@ -60,6 +62,7 @@ class CalibrationSettings:
     held_out: int = 32
     cache: Path | None = Path("caches")
     qdq: QdqSettings = QdqSettings()
+    distill: DistillSettings = DistillSettings()
 
     def __post_init__(self) -> None:
         """Raises InputError for a number out of range, or where there is nothing to calibrate with."""
@@ -133,7 +136,7 @@ def calibrate(
         return Calibration(points, numbers, sample, {}, path, cached=True)
     reader = PictureReader(meta)
     numbers = _measure(graph, reader, points, sample, settings, progress)
-    if settings.recovery == "bias":
+    if settings.recovery != "none":
         files = [file for file in sample.files if file not in reader.unreadable][: settings.bias_pictures]
         images = list(PictureReader(meta).batches(files, meta.batch or 1))
         biases = corrected_biases(graph, meta, points, numbers, images, progress)
@@ -183,7 +186,7 @@ def _key(graph: gs.Graph, meta: ModelMeta, sample: Sample, settings: Calibration
             "keep_first": settings.qdq.keep_first,
             "final_layers": settings.qdq.final_layers,
         },
-        "recovery": f"bias, {settings.bias_pictures} pictures" if settings.recovery == "bias" else settings.recovery,
+        "recovery": "none" if settings.recovery == "none" else f"bias, {settings.bias_pictures} pictures",
     }
 
 

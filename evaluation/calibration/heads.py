@@ -17,8 +17,8 @@ from .session import open_session
 
 
 def head_tensors(graph: gs.Graph) -> list[str]:
-    """What the final layers write."""
-    return [node.outputs[0].name for node in final_layers(graph)]
+    """What the final layers write, sorted by name."""
+    return sorted(node.outputs[0].name for node in final_layers(graph))
 
 
 def head_outputs(graph: gs.Graph, images: Iterable[Array]) -> list[list[Array]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import onnx_graphsurgeon as gs
 
 from ...contract.meta import ModelMeta
 from ...contract.target import parse_target
-from ...errors import InputError
+from ...converters.network import Network
+from ...errors import InputError, MissingDependencyError, UnsupportedError
 from ...graph_passes.precision.qdq.insert import to_int8
+from . import cache
 from .calibrate import Calibration, CalibrationSettings, calibrate
 from .compare import Comparison, compare_models
 from .every import every_threshold
@@ -37,7 +40,12 @@ class Quantised:
 
 
 def quantise(
-    graph: gs.Graph, meta: ModelMeta, stem: str, settings: CalibrationSettings, progress: Progress = no_progress
+    graph: gs.Graph,
+    meta: ModelMeta,
+    stem: str,
+    settings: CalibrationSettings,
+    progress: Progress = no_progress,
+    network: Network | None = None,
 ) -> Quantised:
     """Find the INT8 numbers of a model and compare the two on pictures that were held out.
 
@@ -47,17 +55,56 @@ def quantise(
         stem: name for the cache file.
         settings: how.
         progress: told about it.
+        network: what the graph was made of, where it was read from weights; distillation needs it.
 
     Raises:
         InputError: as `calibrate`.
+        UnsupportedError: distillation of a graph that came as ONNX.
+        MissingDependencyError: distillation without torch.
     """
     calibration = calibrate(graph, meta, stem, settings, progress)
+    if settings.recovery == "distill":
+        calibration = _distilled(graph, network, calibration, settings, progress)
     if not calibration.sample.held_out:
         return Quantised(calibration)
     rounded = graph.copy()
     int8_meta, _ = to_int8(rounded, meta, calibration.points, calibration.numbers)
     files = calibration.sample.held_out
     return Quantised(calibration, compare_models((graph, meta), (rounded, int8_meta), files, progress))
+
+
+def _distilled(
+    graph: gs.Graph,
+    network: Network | None,
+    calibration: Calibration,
+    settings: CalibrationSettings,
+    progress: Progress,
+) -> Calibration:
+    """The calibration with numbers that were trained, from the cache where this very training is there."""
+    if network is None or not calibration.sample.files:
+        raise UnsupportedError(
+            "--recover distill needs the original weights (.pt or .cfg) and --calib-path, not an ONNX file or ranges"
+        )
+    wanted = settings.distill
+    kind = f"distill-{wanted.steps}x{wanted.batch}-{wanted.rate:g}-{wanted.seed}"
+    path = calibration.cache.with_suffix(f".{kind}.npz") if calibration.cache else None
+    if path and path.is_file():
+        return replace(calibration, numbers=cache.load_arrays(path), cache=path, cached=True)
+    checkpoint = path.with_suffix(".pt") if path else None
+    files = calibration.sample.files
+    distil = _training().distil
+    numbers = distil(network, graph, calibration.points, calibration.numbers, files, wanted, checkpoint, progress)
+    if path:
+        cache.save_arrays(path, numbers)
+    return replace(calibration, numbers=numbers, cache=path)
+
+
+def _training() -> Any:
+    try:
+        from .distill import training
+    except ImportError as error:
+        raise MissingDependencyError("--recover distill needs PyTorch: pip install 'trtzoo[torch]'") from error
+    return training
 
 
 def export_tensorrt_cache(

@@ -1,4 +1,4 @@
-"""Ranges from a file: trtzoo's own JSON, or TensorRT's calibration cache, a text that other machines and tools write.
+"""Ranges from a file: trtzoo's own JSON or archive, or TensorRT's calibration cache, a text that other machines and tools write.
 
 TRT-8601-EntropyCalibration2
 images: 3c010a14                 name: big-endian float32 of the scale, the threshold / 127
@@ -21,16 +21,18 @@ ALGORITHM = "EntropyCalibration2"
 
 
 def read_ranges(path: Path) -> Quantisation:
-    """The numbers in a JSON file, or the thresholds in a calibration cache of TensorRT.
+    """The numbers in a JSON file or (after distillation) a numpy archive, or the thresholds in a calibration cache of TensorRT.
 
     Raises:
-        InputError: no such file, or neither of the two.
+        InputError: no such file, or none of these.
     """
     require_file(path, "ranges of a calibration")
     with path.open("rb") as stream:
         first = stream.read(4)
     if first == b"TRT-":
         return Quantisation(parse_tensorrt_cache(path.read_text(encoding="utf-8", errors="replace"), str(path)))
+    if first == b"PK\x03\x04":
+        return cache.load_arrays(path)
     if first[:1] == b"{" and (numbers := cache.load(path)):
         return numbers
     raise InputError(f"{path} holds no ranges: neither trtzoo's JSON nor a TensorRT calibration cache (TRT-...)")

@@ -11,8 +11,9 @@ import onnx_graphsurgeon as gs
 from trtzoo.contract.meta import ModelMeta
 from trtzoo.contract.outputs import input_spec
 from trtzoo.contract.properties import to_properties
+from trtzoo.converters.network import Network
 from trtzoo.converters.vocabulary.onnx_ops import OnnxOps
-from trtzoo.converters.vocabulary.ops import Conv
+from trtzoo.converters.vocabulary.ops import Conv, Ops
 from trtzoo.graph.weights import Weight
 from trtzoo.graph.writer import write_onnx
 
@@ -29,6 +30,15 @@ def tiny_detector(batch: int | None = 1, opset: int = 17, scale: float = 1.0) ->
     """A graph that ends in raw heads; `scale` multiplies the weights of the second convolution."""
     meta = tiny_meta(batch)
     ops = OnnxOps(input_spec(meta), opset)
+    return ops.finish(_forward(ops, ops.input, scale)), meta
+
+
+def tiny_network() -> Network:
+    """The same detector before it is a graph."""
+    return Network(tiny_meta(None), _forward)
+
+
+def _forward(ops: Ops, image: Any, scale: float = 1.0) -> dict[str, Any]:
     rng = np.random.default_rng(7)
 
     def conv(x: Any, out: int, kernel: int = 3, stride: int = 1, factor: float = 1.0) -> Any:
@@ -39,7 +49,7 @@ def tiny_detector(batch: int | None = 1, opset: int = 17, scale: float = 1.0) ->
         return ops.conv2d(x, Conv(weight, bias, stride=(stride, stride), pads=(kernel // 2,) * 4))
 
     with ops.scope("stem"):
-        x = ops.silu(conv(ops.input, 8, stride=2))
+        x = ops.silu(conv(image, 8, stride=2))
     with ops.scope("down"):
         y = ops.unary("leaky_relu", conv(x, 16, stride=2, factor=scale), alpha=0.1)
     with ops.scope("block"):
@@ -47,11 +57,10 @@ def tiny_detector(batch: int | None = 1, opset: int = 17, scale: float = 1.0) ->
     with ops.scope("up"):
         y = ops.silu(conv(ops.concat([ops.resize_nearest(y, 2), x]), 8))
     with ops.scope("head"):
-        heads = _decode(ops, conv(y, ANCHORS * (5 + len(CLASSES)), kernel=1))
-    return ops.finish(heads), meta
+        return _decode(ops, conv(y, ANCHORS * (5 + len(CLASSES)), kernel=1))
 
 
-def _decode(ops: OnnxOps, x: Any) -> dict[str, Any]:
+def _decode(ops: Ops, x: Any) -> dict[str, Any]:
     """YOLOv5's decode of one level."""
     _, height, width = ops.shape(x)
     values = 5 + len(CLASSES)

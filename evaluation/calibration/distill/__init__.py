@@ -1,0 +1,1 @@
+"""Quantisation-aware training without labels: the INT8 network learns from the float one (extra `torch`)."""
