@@ -17,7 +17,7 @@ from .vocabulary.onnx_ops import OnnxOps
 from .vocabulary.ops import Ops, Tensor
 
 Forward = Callable[[Ops, Tensor], Mapping[str, Tensor]]
-"""Input [B, C, H, W] -> the raw heads by name (`heads.raw_outputs`)."""
+"""Input [B, C, H, W] -> the raw heads by name (`contract.outputs.raw_outputs`)."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ import onnx
 from ..contract.outputs import INPUT
 from ..errors import InputError, MissingDependencyError, TrtZooError, UnsupportedError, VerificationError
 from ..files import atomic_write
+from ..graph.compare import moved
 from ..graph.session import first_line, open_session
 from ..graph.weights import Array
 from .checkpoint.state_dict import load_weights
@@ -245,7 +246,7 @@ def _compare(model: onnx.ModelProto, example: Array, expected: list[Array]) -> f
         raise VerificationError(
             f"the exported model is not valid ONNX: {first_line(error)}; try another --opset"
         ) from error
-    worst = max((_moved(*pair) for pair in zip(expected, actual, strict=True)), default=0.0)
+    worst = max((moved(*pair) for pair in zip(expected, actual, strict=True)), default=0.0)
     if worst > TOLERANCE:
         raise VerificationError(
             f"the exported model differs from the module by {worst:.1e} of its largest output, allowed {TOLERANCE:.0e}; the "
@@ -257,11 +258,3 @@ def _compare(model: onnx.ModelProto, example: Array, expected: list[Array]) -> f
 def _run_onnx(model: onnx.ModelProto, example: Array) -> list[Array]:
     session = open_session(model.SerializeToString())
     return cast("list[Array]", session.run(None, {session.get_inputs()[0].name: example}))
-
-
-def _moved(expected: Array, actual: Array) -> float:
-    if expected.shape != actual.shape:
-        return float("inf")
-    scale = float(np.abs(expected).max(initial=0.0)) or 1.0
-    moved = float(np.abs(expected.astype(np.float64) - actual.astype(np.float64)).max(initial=0.0)) / scale
-    return moved if np.isfinite(moved) else float("inf")

@@ -16,6 +16,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from ..errors import MissingDependencyError, UnsupportedError, VerificationError
+from ..graph.compare import moved
+from ..graph.session import first_line, run_once
 from ..graph.skeleton import BATCH, load_all
 from ..graph.weights import Array
 
@@ -78,7 +80,7 @@ def _run_onnxsim(model: onnx.ModelProto) -> onnx.ModelProto:
         simplified, _ = onnxsim.simplify(model)
     except Exception as error:  # onnxsim raises whatever its C++ parts do
         raise UnsupportedError(
-            f"onnxsim cannot simplify this graph: {_first_line(error)}; leave out --simplify"
+            f"onnxsim cannot simplify this graph: {first_line(error)}; leave out --simplify"
         ) from error
     return cast(onnx.ModelProto, simplified)
 
@@ -107,17 +109,11 @@ def _length(axis: Any, name: str, number: int) -> int:
 
 
 def _outputs(model: onnx.ModelProto, inputs: Mapping[str, Array], which: str) -> dict[str, Array]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+        return run_once(model.SerializeToString(), inputs)
     except Exception as error:  # ONNX Runtime's own exceptions have no common base
         raise UnsupportedError(
-            f"ONNX Runtime cannot run the {which}graph to compare it: {_first_line(error)}; leave out --simplify"
+            f"ONNX Runtime cannot run the {which}graph to compare it: {first_line(error)}; leave out --simplify"
         ) from error
 
 
@@ -129,24 +125,11 @@ def _difference(before: Mapping[str, Array], after: Mapping[str, Array]) -> floa
     """
     worst = 0.0
     for name, expected in before.items():
-        moved = _moved(expected, after[name]) if name in after else np.inf
-        if moved > TOLERANCE:
+        distance = moved(expected, after[name]) if name in after else np.inf
+        if distance > TOLERANCE:
             raise VerificationError(
-                f"onnxsim changed the output {name}: it moves by {moved:.1e} of its largest value, "
+                f"onnxsim changed the output {name}: it moves by {distance:.1e} of its largest value, "
                 f"allowed {TOLERANCE:.0e}; leave out --simplify"
             )
-        worst = max(worst, moved)
+        worst = max(worst, distance)
     return worst
-
-
-def _moved(expected: Array, actual: Array) -> float:
-    if expected.shape != actual.shape or not np.array_equal(np.isnan(expected), np.isnan(actual)):
-        return float("inf")
-    known = ~np.isnan(expected)
-    wanted, got = expected[known].astype(np.float64), actual[known].astype(np.float64)
-    scale = float(np.abs(wanted).max(initial=0.0)) or 1.0
-    return float(np.abs(wanted - got).max(initial=0.0)) / scale
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

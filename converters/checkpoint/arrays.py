@@ -1,7 +1,7 @@
 """Tensors and numpy arrays out of a checkpoint's pickle: what PyTorch's and numpy's own rebuild functions become.
 
 Each function takes the arguments that the file gives to the original of the name in `CONSTRUCTORS`, and `spend` (see
-`_checkpoint_values`). Arguments that do not fit raise ValueError, TypeError or OverflowError.
+`values`). Arguments that do not fit raise ValueError, TypeError or OverflowError.
 """
 
 from __future__ import annotations

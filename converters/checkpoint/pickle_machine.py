@@ -2,7 +2,7 @@
 
 A pickle is a program for a machine with a stack, a memo and marks (the opcodes are described in the source of Python's
 `pickletools`). Python's own machine imports and calls whatever the program names; this one hands names and calls to
-`_checkpoint_values`, which knows a fixed list of them. It imports nothing, does not recurse, and bounds time and
+`values`, which knows a fixed list of them. It imports nothing, does not recurse, and bounds time and
 memory: opcodes are counted, every length is checked against the bytes that are left, and whatever copies values
 accounts for it.
 

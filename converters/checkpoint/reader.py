@@ -1,10 +1,10 @@
 """PyTorch checkpoints without PyTorch: `.pt` files as inert records and numpy arrays, with nothing in them executed.
 
     file -> container (zip, legacy) -> pickle machine -> records, references, tensors still in the file
-            _checkpoint_files          _pickle_machine   _checkpoint_tree
-            _zip_directory             _checkpoint_values, _checkpoint_names, _checkpoint_arrays
+            files                      pickle_machine    tree
+            zip_directory              values, policy, arrays
 
-`torch.load` runs whatever a file names. Here a fixed list of functions (`_checkpoint_values`) makes plain values, every
+`torch.load` runs whatever a file names. Here a fixed list of functions (`values`) makes plain values, every
 class becomes a `Record`, and any other call is refused by its name.
 """
 

@@ -1,7 +1,7 @@
 """What a checkpoint's pickle may build: the complete list of what "calling" a name does while a file is read.
 
-The machine of `_pickle_machine` gives here what the file says to call, and with what. The names in `_CONSTRUCTORS`
-become the values of the functions below and of `_checkpoint_arrays`, class names become inert records, and any other
+The machine of `pickle_machine` gives here what the file says to call, and with what. The names in `_CONSTRUCTORS`
+become the values of the functions below and of `arrays`, class names become inert records, and any other
 call is refused. Arguments that do not fit raise ValueError, TypeError or OverflowError, which the machine reports with
 the place in the file.
 

@@ -1,1 +1,1 @@
-"""What both PyTorch families share: the walk over a checkpoint's modules, torch's own layers, common blocks."""
+"""What the PyTorch families share: the walk over a checkpoint's modules, torch's own layers, common blocks."""

@@ -1,6 +1,6 @@
 """The modules of a PyTorch checkpoint, run in the vocabulary: the walk over their records, and reading their weights.
 
-A *block table* says for each class which function computes it: `torch_layers.TORCH_LAYERS` for torch's own layers,
+A *block table* says for each class which function computes it: `layers.TORCH_LAYERS` for torch's own layers,
 `blocks.COMMON_BLOCKS` for the blocks which YOLOv5 and Ultralytics share; a family adds its own. To add an architecture,
 add a function to a table: a block gets the walker, the module's record and its input, and returns its output.
 """

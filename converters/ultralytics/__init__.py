@@ -35,7 +35,7 @@ def read(model: Record, checkpoint: Mapping[str, Value], path: Path, options: Re
     """The network of a checkpoint.
 
     Args:
-        model: the record of the model, as `checkpoint.load_model_record` gives it.
+        model: the record of the model, as `checkpoint.reader.load_model_record` gives it.
         checkpoint: what lies around it in the file: the training arguments.
         path: of the file.
         options: the user's choices.

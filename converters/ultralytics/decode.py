@@ -1,4 +1,4 @@
-"""Ultralytics' heads, decoded to the raw-head contract (`converters/heads.py`).
+"""Ultralytics' heads, decoded to the raw-head contract (`contract/outputs.py`).
 
 The maps of all levels become rows [B, A, values] (level by level, then y, x) and are decoded once, with the centre and
 the stride of every row as constants. A box is the distances from its cell's centre to its four sides, in strides: four

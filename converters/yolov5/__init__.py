@@ -1,7 +1,7 @@
 """YOLOv5 and YOLOv5-pose checkpoints: detection, segmentation and classification of every release, and the pose forks.
 
     checkpoint -> the model's record -> layers run in the vocabulary -> the last one gives the raw heads
-                                        blocks                          tasks, heads
+                                        blocks                          tasks, decode
 
 A model is recognised by the module path of its class: `models.yolo` in the repositories, `yolov5.models.yolo` in the
 package.

@@ -1,4 +1,4 @@
-"""The module classes that only YOLOv5 and its forks have, as a block table (see `converters.modules`).
+"""The module classes that only YOLOv5 and its forks have, as a block table (see `torch_modules.modules`).
 
 Sources: ultralytics/yolov5 `models/common.py`, `models/experimental.py` and `utils/activations.py` of releases 1.0 to
 7.0, and TexasInstruments/edgeai-yolov5 (branch yolo-pose) `models/common.py`.

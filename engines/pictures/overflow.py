@@ -10,6 +10,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from ...graph.editor import GraphEditor
+from ...graph.session import open_session
 from ...graph.weights import Array
 from ...graph.writer import write_onnx
 from ...graph_passes.precision.body import find_body
@@ -60,15 +61,11 @@ def _watch(graph: gs.Graph, body: Sequence[gs.Node]) -> list[str]:
 
 def _peaks(graph: gs.Graph, watched: Sequence[str], pictures: Iterable[Array]) -> dict[str, float]:
     """Greatest magnitude of each watched tensor over all pictures; infinite where it is not a number."""
-    import onnxruntime
-
     peaks = np.zeros(len(watched))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "probe.onnx"
         write_onnx(graph, {}, path)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = open_session(path)
         for picture in pictures:
             found = np.array(session.run(None, {graph.inputs[0].name: picture}), np.float64)
             peaks = np.maximum(peaks, np.where(np.isnan(found), np.inf, found))

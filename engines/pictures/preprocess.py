@@ -45,7 +45,7 @@ def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
         meta: of the model.
 
     Returns:
-        An image in the type and layout of the model's input (`heads.input_spec`), and where the picture lies in it.
+        An image in the type and layout of the model's input (`contract.outputs.input_spec`), and where the picture lies in it.
 
     Raises:
         UnsupportedError: the input has neither one nor three channels.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,11 @@ from ...contract.nms import Suppression
 from ...contract.outputs import INPUT
 from ...contract.properties import from_properties
 from ...errors import InputError, MissingDependencyError, UnsupportedError
+from ...graph.session import CPU, Provider, first_line, open_session
 from ...graph.weights import Array
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 
 class OnnxRuntime:
@@ -49,7 +54,7 @@ class OnnxRuntime:
             values = self._session.run(None, {INPUT: images, **feeds})
         except Exception as error:  # ONNX Runtime's exception classes have no public base
             raise InputError(
-                f"{self._where} does not run on images {list(images.shape)}: {_first_line(error)}"
+                f"{self._where} does not run on images {list(images.shape)}: {first_line(error)}"
             ) from error
         return dict(zip(self._outputs, values, strict=True))
 
@@ -59,38 +64,28 @@ class OnnxRuntime:
             del self._session
 
 
-def _session(model: Path | bytes, device: str, where: str, optimize: bool) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if not optimize:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+def _session(model: Path | bytes, device: str, where: str, optimize: bool) -> InferenceSession:
+    providers = _providers(device)
     try:
-        source = model if isinstance(model, bytes) else str(model)
-        return onnxruntime.InferenceSession(source, options, providers=_providers(device, onnxruntime))
-    except MissingDependencyError:
-        raise
+        return open_session(model, providers=providers, optimize=optimize)
     except Exception as error:  # as above
         if "is not a registered function/op" in str(error) or "No Op registered" in str(error):
             raise UnsupportedError(
-                f"{where} holds an operator that ONNX Runtime does not know ({_first_line(error)}); `trtzoo lower` replaces "
+                f"{where} holds an operator that ONNX Runtime does not know ({first_line(error)}); `trtzoo lower` replaces "
                 f"TensorRT's EfficientNMS plugins, models with other plugins run only on TensorRT"
             ) from error
         raise InputError(
-            f"{where} cannot be loaded by ONNX Runtime: {_first_line(error)}; convert the model again"
+            f"{where} cannot be loaded by ONNX Runtime: {first_line(error)}; convert the model again"
         ) from error
 
 
-def _providers(device: str, onnxruntime: Any) -> list[Any]:
+def _providers(device: str) -> Sequence[Provider]:
     if device == "cpu":
-        return ["CPUExecutionProvider"]
+        return CPU
+    import onnxruntime
+
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         raise MissingDependencyError(
             "this ONNX Runtime cannot use a GPU; run `pip uninstall onnxruntime` and `pip install onnxruntime-gpu`, or use --device cpu"
         )
-    return [("CUDAExecutionProvider", {"device_id": int(device.partition(":")[2] or 0)}), "CPUExecutionProvider"]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300]
+    return [("CUDAExecutionProvider", {"device_id": int(device.partition(":")[2] or 0)}), *CPU]
