@@ -7,7 +7,7 @@ from typing import Literal, get_args
 Task = Literal["detect", "pose", "segment", "obb", "classify"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
-Family = Literal["darknet", "yolov5", "yolov5-pose", "ultralytics", "onnx"]
+Family = Literal["darknet", "yolov5", "yolov5-pose", "yolov7", "yolov9", "ultralytics", "onnx"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 """Families that are recognised from a file's content."""
 

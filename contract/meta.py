@@ -52,7 +52,7 @@ class ModelMeta:
     """What a model is: everything that running, drawing or bundling it needs to know.
 
     Attributes:
-        family: "darknet", "yolov5", "yolov5-pose", "ultralytics" or "onnx".
+        family: "darknet", "yolov5", "yolov5-pose", "yolov7", "yolov9", "ultralytics" or "onnx".
         task: one of `choices.TASKS`.
         names: class names, in the order of the score columns.
         strides: of the detection levels, in network-input pixels, in the order of the anchors.

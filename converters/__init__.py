@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ..contract.choices import Family
@@ -12,9 +13,10 @@ from ..files import require_file
 from .options import ReadOptions
 
 if TYPE_CHECKING:
+    from .checkpoint.reader import Record
     from .network import Network
 
-CHECKPOINT_FAMILIES: tuple[Family, ...] = ("yolov5", "yolov5-pose", "ultralytics")
+CHECKPOINT_FAMILIES: tuple[Family, ...] = ("yolov5", "yolov5-pose", "yolov7", "yolov9", "ultralytics")
 
 
 def recognise(path: Path) -> str:
@@ -53,7 +55,7 @@ def read_network(path: Path, options: ReadOptions) -> Network:
 
 
 def _read_checkpoint(path: Path, options: ReadOptions) -> Network:
-    from . import ultralytics, yolov5
+    from . import ultralytics, yolov5, yolov7, yolov9
     from .checkpoint.reader import load_model_record
 
     if options.family not in (None, *CHECKPOINT_FAMILIES):
@@ -63,14 +65,25 @@ def _read_checkpoint(path: Path, options: ReadOptions) -> Network:
     if options.weights:
         raise InputError(f"{path} holds its weights itself; --weights {options.weights} goes with a DarkNet .cfg")
     record, checkpoint = load_model_record(path)
-    if options.family == "ultralytics" or (options.family is None and ultralytics.matches(record)):
-        return ultralytics.read(record, checkpoint, path, options)
-    if options.family in ("yolov5", "yolov5-pose") or yolov5.matches(record):
-        return yolov5.read(record, checkpoint, path, options)
-    raise UnsupportedError(
-        f"{path} holds a {record.class_path}, which is neither YOLOv5 nor an Ultralytics model; export it with --family torch "
-        f"where its framework is installed, or give an ONNX file"
-    )
+    readers: Mapping[Family, ModuleType] = {
+        "ultralytics": ultralytics,
+        "yolov9": yolov9,
+        "yolov7": yolov7,
+        "yolov5": yolov5,
+        "yolov5-pose": yolov5,
+    }
+    reader = readers[options.family] if options.family else _first_match(readers.values(), record)
+    if reader is None:
+        raise UnsupportedError(
+            f"{path} holds a {record.class_path}, which is neither YOLOv5, YOLOv7, YOLOv9 nor an Ultralytics model; export it "
+            f"with --family torch where its framework is installed, or give an ONNX file"
+        )
+    network: Network = reader.read(record, checkpoint, path, options)
+    return network
+
+
+def _first_match(readers: Iterable[ModuleType], record: Record) -> ModuleType | None:
+    return next((reader for reader in readers if reader.matches(record)), None)
 
 
 def _is_cfg(head: bytes, suffix: str) -> bool:

@@ -32,18 +32,22 @@ class Head:
         module: its record.
         strides: of its levels, in pixels.
         branch: what the names of the chosen branches start with: "" or "one2one_".
+        boxes: the branch of the boxes, `scores` that of the classes, `distribution` what takes the mean of the bins.
     """
 
     module: Record
     strides: tuple[int, ...] = ()
     branch: str = ""
+    boxes: str = "cv2"
+    scores: str = "cv3"
+    distribution: str = "dfl"
 
     @property
     def classes(self) -> int:
         """C, as the last layer of the class branch has it."""
         if has(self.module, "linear"):
             return self.module.child("linear").tensor("weight").shape[0]
-        last = list(submodule(self.module, f"{self.branch}cv3.0").module_children().values())[-1]
+        last = list(submodule(self.module, f"{self.branch}{self.scores}.0").module_children().values())[-1]
         return last.tensor("weight").shape[0]
 
     def maps(self, walker: Walker, name: str, xs: Sequence[Tensor]) -> list[Tensor]:
@@ -89,12 +93,12 @@ def detect(walker: Walker, head: Head, xs: Sequence[Tensor]) -> dict[str, Tensor
 
 
 def _scores(walker: Walker, head: Head, xs: Sequence[Tensor]) -> Tensor:
-    return walker.ops.sigmoid(head.rows(walker, "cv3", xs), "scores")
+    return walker.ops.sigmoid(head.rows(walker, head.scores, xs), "scores")
 
 
 def _distances(walker: Walker, head: Head, xs: Sequence[Tensor]) -> Tensor:
     """Left, top, right, bottom [B, A, 4] in strides; a branch of more values gives a distribution a side."""
-    ops, rows = walker.ops, head.rows(walker, "cv2", xs)
+    ops, rows = walker.ops, head.rows(walker, head.boxes, xs)
     anchors, values = ops.shape(rows)
     if values == 4:
         return rows
@@ -105,7 +109,7 @@ def _distances(walker: Walker, head: Head, xs: Sequence[Tensor]) -> Tensor:
 
 def _bins(head: Head, values: int) -> Array:
     """What each bin of a distribution stands for, [bins, 1]."""
-    bins = weight(head.module.child("dfl").child("conv"), "weight").load().reshape(-1, 1)
+    bins = weight(head.module.child(head.distribution).child("conv"), "weight").load().reshape(-1, 1)
     if values != 4 * len(bins):
         raise ModelError(
             f"the box branch of the {head.module.class_name} head gives {values} values, but its distributions have "

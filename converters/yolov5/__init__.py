@@ -9,11 +9,11 @@ package.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...contract.choices import Task
+from ...contract.choices import Family, Task
 from ...contract.meta import ModelMeta, Preprocess
 from ...errors import ModelError, UnsupportedError
 from ..checkpoint.facts import class_names, layer_rows, names_notes
@@ -22,20 +22,40 @@ from ..checkpoint.tree import Value
 from ..image_size import check_size, round_up
 from ..network import Forward, Network
 from ..options import ReadOptions
-from ..torch_modules.modules import Walker, has, run_layers, unknown_class
+from ..torch_modules.modules import Block, Walker, has, run_layers, unknown_class
 from ..vocabulary.ops import Ops, Tensor
 from .decode import AnchorHead, anchor_head
 from .tasks import MEAN, STD, TABLE, normalised
 
 _WRAPPERS = ("AutoShape", "autoShape", "DetectMultiBackend")
 _TRAILING = ("NMS", "NMS_Export")
-_HEADS = ("Detect", "Segment", "Classify")
 
 DETECTION_SIZE, CLASSIFICATION_SIZE = 640, 224
 """Input sizes that YOLOv5's own tools take where none is given."""
 
 _LARGEST_SIZE = 8192
 """Nobody trains on larger pictures: a larger number in a file is damage."""
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """One of the families that are built like YOLOv5: same module paths, same walk, same anchors.
+
+    Attributes:
+        family: its name, and `pose_family` that of its models with keypoints.
+        table: every class of its models; the last layer gives a dict of raw heads.
+        heads: classes that may be last.
+        head: reads the last layer's anchors.
+    """
+
+    family: Family
+    pose_family: Family
+    table: Mapping[str, Block]
+    heads: tuple[str, ...]
+    head: Callable[[Record], AnchorHead]
+
+
+YOLOV5 = Flavour("yolov5", "yolov5-pose", TABLE, ("Detect", "Segment", "Classify"), anchor_head)
 
 
 @dataclass(frozen=True)
@@ -63,7 +83,9 @@ def matches(model: Record) -> bool:
     return path.startswith(("models.yolo.", "models.common.", "models.experimental."))
 
 
-def read(model: Record, checkpoint: Mapping[str, Value], path: Path, options: ReadOptions) -> Network:
+def read(
+    model: Record, checkpoint: Mapping[str, Value], path: Path, options: ReadOptions, flavour: Flavour = YOLOV5
+) -> Network:
     """A YOLOv5 model, ready to be turned into a graph.
 
     Args:
@@ -71,16 +93,17 @@ def read(model: Record, checkpoint: Mapping[str, Value], path: Path, options: Re
         checkpoint: what the trainer stored around it.
         path: of the file, for the metadata and errors.
         options: names and input size override what the file says.
+        flavour: of the family.
 
     Raises:
         ModelError: the file contradicts itself, or the input size does not fit the strides.
         UnsupportedError: a layer's class is unknown.
     """
-    parts = _parts(model)
+    parts = _parts(model, flavour)
     size, notes = _input_size(parts, checkpoint, options)
     notes += names_notes(parts.record, _class_count(parts), options)
     meta = ModelMeta(
-        family="yolov5-pose" if parts.task == "pose" else "yolov5",
+        family=flavour.pose_family if parts.task == "pose" else flavour.family,
         task=parts.task,
         names=class_names(parts.record, _class_count(parts), options),
         strides=parts.strides,
@@ -91,32 +114,43 @@ def read(model: Record, checkpoint: Mapping[str, Value], path: Path, options: Re
         source=path.name,
         extra={} if parts.head else {"normalised_in_graph": {"mean": MEAN, "std": STD}},
     )
-    return Network(meta, _forward(parts), notes, layer_rows(parts.layers), weights_file=path)
+    return Network(meta, _forward(parts, flavour.table), notes, layer_rows(parts.layers), weights_file=path)
 
 
-def _parts(model: Record) -> _Model:
-    """The model inside its wrappers, its layers without an appended NMS, and its head."""
-    while model.class_name in _WRAPPERS:
-        model = model.child("model")
-    layers = list(model.child("model").module_children().values()) if model.get("model") is not None else []
+def layers_of(model: Record) -> tuple[Record, ...]:
+    """The layers of a model inside its wrappers, without an appended NMS; none where it has none."""
+    model = _unwrapped(model)
+    layers = list(model.child("model").module_children().values()) if has(model, "model") else []
     while layers and layers[-1].class_name in _TRAILING:
         layers.pop()
+    return tuple(layers)
+
+
+def _unwrapped(model: Record) -> Record:
+    while model.class_name in _WRAPPERS:
+        model = model.child("model")
+    return model
+
+
+def _parts(model: Record, flavour: Flavour) -> _Model:
+    """The model inside its wrappers, its layers, and its head."""
+    layers = layers_of(model)
     if not layers:
         raise ModelError(
             f"{model.class_path} in the checkpoint holds no layers; give the trainer's own checkpoint (best.pt)"
         )
     last = layers[-1]
-    if last.class_name not in _HEADS:
+    if last.class_name not in flavour.heads:
         raise UnsupportedError(f"layer model.{len(layers) - 1}, the last: {unknown_class(last)}")
-    return _Model(model, tuple(layers), None if last.class_name == "Classify" else anchor_head(last))
+    return _Model(_unwrapped(model), layers, None if last.class_name == "Classify" else flavour.head(last))
 
 
-def _forward(parts: _Model) -> Forward:
+def _forward(parts: _Model, table: Mapping[str, Block]) -> Forward:
     """The forward pass: layer by layer, the last of which gives the raw heads."""
     last = len(parts.layers) - 1
 
     def forward(ops: Ops, images: Tensor) -> Mapping[str, Tensor]:
-        walker = Walker(ops, TABLE)
+        walker = Walker(ops, table)
         x = images if parts.head else normalised(walker, images)
         heads: Mapping[str, Tensor] = replace(walker, path=(f"model.{last}",)).enter(
             parts.layers[-1], run_layers(walker, parts.layers, x)
@@ -130,7 +164,7 @@ def _input_size(
     parts: _Model, checkpoint: Mapping[str, Value], options: ReadOptions
 ) -> tuple[tuple[int, int], tuple[str, ...]]:
     """Height and width of the input, and what the user should know about the choice."""
-    stride, trained = max(parts.strides, default=1), _trained_size(checkpoint)
+    stride, trained = max(parts.strides, default=1), trained_side(checkpoint)
     if options.img_size:
         return check_size(options.img_size, stride), ()
     if parts.head is None:
@@ -143,7 +177,7 @@ def _input_size(
     return (length, length), (f"trained at {trained}, converted at {length}; --img-size chooses another size",)
 
 
-def _trained_size(checkpoint: Mapping[str, Value]) -> int | None:
+def trained_side(checkpoint: Mapping[str, Value]) -> int | None:
     """The size that the trainer was started with, from its options: a number, or [training, testing]."""
     options = checkpoint.get("opt")
     stored = options.attributes if isinstance(options, Record) else options if isinstance(options, Mapping) else {}

@@ -61,13 +61,17 @@ class RowConstants:
     reach: Array
 
 
-def anchor_head(module: Record) -> AnchorHead:
+def anchor_head(module: Record, branches: int = 1) -> AnchorHead:
     """Read a Detect or Segment layer.
+
+    Args:
+        module: the layer.
+        branches: how many groups of inputs it reads, each with the same levels (YOLOv7's IAuxDetect: 2).
 
     Raises:
         ModelError: its attributes contradict each other.
     """
-    strides = _strides(module)
+    strides = _strides(module, branches)
     classes, kpt_shape = integer(module, "nc", 0), _keypoint_shape(module)
     masks = integer(module, "nm", 0) if has(module, "proto") else 0
     head = AnchorHead(classes, strides, _anchors(module, strides), masks, kpt_shape)
@@ -80,10 +84,10 @@ def anchor_head(module: Record) -> AnchorHead:
     return head
 
 
-def _strides(module: Record) -> tuple[int, ...]:
+def _strides(module: Record, branches: int) -> tuple[int, ...]:
     """Whole pixels, one for each level that the layer reads."""
     strides, sources = numbers(module.attribute("stride")).reshape(-1), module.get("f", -1)
-    levels = len(sources) if isinstance(sources, (list, tuple)) else 1
+    levels = len(sources) // branches if isinstance(sources, (list, tuple)) else 1
     if len(strides) != levels or not all(stride >= 1 and stride == int(stride) for stride in strides):
         raise ModelError(
             f"{module.class_path} reads {levels} levels but has the strides {strides[:8].tolist()}; expected a whole number "

@@ -9,9 +9,9 @@ import numpy as np
 from ..checkpoint.reader import Record
 from ..torch_modules.blocks import classify
 from ..torch_modules.modules import Block, Walker, has
-from ..vocabulary.ops import Tensor
+from ..vocabulary.ops import Ops, Tensor
 from .blocks import YOLOV5_BLOCKS
-from .decode import anchor_head, decode_boxes, decode_keypoints, level_maps, row_constants, rows
+from .decode import AnchorHead, anchor_head, decode_boxes, decode_keypoints, level_maps, row_constants, rows
 
 Heads = dict[str, Tensor]
 
@@ -21,8 +21,11 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def _detect(walker: Walker, module: Record, xs: Sequence[Tensor]) -> Heads:
     """Boxes and scores, and keypoints or mask coefficients where the head has them."""
-    ops, head = walker.ops, anchor_head(module)
-    maps = level_maps(walker, module, xs)
+    return decoded(walker.ops, anchor_head(module), level_maps(walker, module, xs))
+
+
+def decoded(ops: Ops, head: AnchorHead, maps: Sequence[Tensor]) -> Heads:
+    """The raw heads from the maps [B, anchors * values, h, w] of all levels."""
     at = row_constants(head, [(height, width) for _, height, width in map(ops.shape, maps)])
     detection, *rest = ops.split(rows(ops, maps, head), head.parts, axis=2, name="parts")
     boxes, scores = decode_boxes(ops, ops.sigmoid(detection), head, at)
