@@ -15,6 +15,7 @@ from videos import read_video, write_video
 
 from trtzoo.cli import main
 from trtzoo.contract.properties import from_properties
+from trtzoo.engines.pictures.sampling import RESIZERS
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 PICTURES = SAMPLES / "pictures"
@@ -72,17 +73,18 @@ def iou(a, b) -> float:
 
 
 def test_the_sample_model_agrees_with_opencvs_own_importer(expected):
+    """On the same input: OpenCV does not sample pictures as DarkNet does, so it gets them resized."""
     model = cv2.dnn.DetectionModel(str(SHAPES), str(SHAPES.with_suffix(".weights")))
     model.setInputParams(scale=1 / 255, size=(320, 320), swapRB=True)
     for path, found in zip(sorted(PICTURES.glob("*.jpg")), expected, strict=True):
-        classes, scores, boxes = model.detect(cv2.imread(str(path)), confThreshold=0.25, nmsThreshold=0.45)
+        picture = cv2.imread(str(path))
+        resized = RESIZERS["darknet"](picture, 320, 320)
+        classes, scores, boxes = model.detect(resized, confThreshold=0.25, nmsThreshold=0.45)
+        scale = np.tile([picture.shape[1] / 320, picture.shape[0] / 320], 2)
         assert len(classes) == len(found)
         for label, score, (x, y, w, h) in zip(classes, scores, boxes, strict=True):
-            near = [
-                f
-                for f in found
-                if f["class"] == label and np.abs(np.subtract(f["box"], [x, y, x + w, y + h])).max() < 2
-            ]
+            box = np.multiply([x, y, x + w, y + h], scale)
+            near = [f for f in found if f["class"] == label and np.all(np.abs(f["box"] - box) < 2 * scale)]
             assert len(near) == 1
             assert near[0]["score"] == pytest.approx(float(score), abs=1e-3)
 
