@@ -83,6 +83,11 @@ def write_bundle(model: Path, meta: ModelMeta, settings: DeepStreamSettings) -> 
             f"nvinfer of DeepStream {settings.release} would choose the precision of every layer itself, so `make` "
             "builds the engine with trtexec",
         )
+    if meta.preprocess.sampling == "darknet":
+        notes += (
+            "nvinfer scales frames between the centres of pixels, DarkNet from corner to corner: expect scores that are "
+            "some hundredths away from DarkNet's",
+        )
     texts = _texts(parts)
     for name, text in texts.items():
         with atomic_write(model.parent / name) as stream:

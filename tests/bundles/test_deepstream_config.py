@@ -184,3 +184,11 @@ def test_a_half_model_for_an_old_release_gets_an_engine_from_make(tmp_path):
 def test_nms_thresholds_are_written_in_full():
     groups = config(nms=graph_nms("plain", conf_thres=1e-5))
     assert groups["class-attrs-all"]["pre-cluster-threshold"] == 1e-5
+
+
+@pytest.mark.parametrize(("sampling", "noted"), [("linear", False), ("darknet", True)])
+def test_a_note_says_that_nvinfer_does_not_sample_as_darknet_does(sampling, noted, tmp_path):
+    meta = bundle_meta("detect")
+    meta = replace(meta, preprocess=replace(meta.preprocess, sampling=sampling))
+    notes = write_bundle(tmp_path / "m.onnx", meta, DeepStreamSettings("7.1")).notes
+    assert any("from corner to corner" in note for note in notes) == noted
