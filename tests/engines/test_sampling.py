@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from shared import WEIGHTS, needs_weights
 
+from trtzoo import ConvertSettings, Predictor, ReadOptions, convert, open_runtime
 from trtzoo.contract.meta import ModelMeta, Preprocess
 from trtzoo.engines.pictures.preprocess import prepare
 from trtzoo.engines.pictures.sampling import REMAP_LIMIT, RESIZERS
+from trtzoo.engines.pictures.sources import read_picture
 
 
 def resize_image(picture: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -80,3 +85,17 @@ def test_the_metadata_decides(resize):
     assert np.abs(inside - resize_image(picture, height, 64)).max() < 1.1
     if resize == "letterbox":
         assert np.all(image[:, :8] == 0.5) and np.all(image[:, 56:] == 0.5)
+
+
+@needs_weights
+def test_scores_are_those_that_darknet_prints(tmp_path):
+    """pjreddie's darknet (Debian's package), which letterboxes, on its own dog.jpg; OpenCV's sampling gives the car .64."""
+    read = ReadOptions(names=WEIGHTS / "coco.names")
+    runtime = open_runtime(convert(WEIGHTS / "yolov3-tiny.cfg", tmp_path / "m.onnx", ConvertSettings(read)).path)
+    runtime.meta = replace(runtime.meta, preprocess=replace(runtime.meta.preprocess, resize="letterbox"))
+    [found] = Predictor(runtime)([read_picture(WEIGHTS / "dog.jpg")])
+    best: dict[str, float] = {}
+    for number, score in zip(found.classes, found.scores, strict=True):
+        name = runtime.meta.names[int(number)]
+        best[name] = max(best.get(name, 0), float(score))
+    assert best == pytest.approx({"dog": 0.56, "car": 0.61, "truck": 0.55, "bicycle": 0.59}, abs=0.01)
