@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 CPU = ("CPUExecutionProvider",)
 Provider = str | tuple[str, Mapping[str, object]]
 
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4
+"""Errors are raised, and told once, by whoever opened the session."""
 
 
 def open_session(
@@ -34,7 +35,7 @@ def open_session(
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = threads
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

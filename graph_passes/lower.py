@@ -22,7 +22,10 @@ import onnx_graphsurgeon as gs
 
 from ..contract.meta import ModelMeta
 from ..errors import UnsupportedError
+from ..graph.attributes import number_attribute
 from ..graph.emitter import Emitter, Tensor
+from ..graph.measure import measure
+from ..graph.session import first_line
 from ..graph.skeleton import BATCH, skeleton
 from .nms.candidates import Survivors, best_candidates
 from .nms.choose import DENSE_BELOW
@@ -115,20 +118,27 @@ def _plugin(emit: Emitter, node: gs.Node, meta: ModelMeta | None) -> Plugin:
     if len(node.inputs) > 2:
         raise UnsupportedError(f"{node.op} {node.name!r} decodes boxes from anchors itself, which cannot be lowered")
     boxes, scores = _in_form(emit, node, meta)
-    attrs, half = node.attrs, node.inputs[0].dtype == np.float16
-    activation = bool(attrs.get("score_activation", 0))
-    threshold = float(attrs["score_threshold"])
+    activation = bool(_number(node, "score_activation", default=0))
+    threshold = _number(node, "score_threshold")
     return Plugin(
-        boxes=_corners(emit, boxes, bool(attrs.get("box_coding", attrs.get("center_point_box", 0)))),
+        boxes=_corners(emit, boxes, bool(_number(node, "box_coding", "center_point_box", default=0))),
         scores=scores,
         score_threshold=_logit(threshold) if activation else threshold,
-        iou_threshold=float(attrs["iou_threshold"]),
-        rows=int(attrs.get("max_output_boxes", attrs.get("max_output_boxes_per_class", 0))),
+        iou_threshold=_number(node, "iou_threshold"),
+        rows=int(_number(node, "max_output_boxes", "max_output_boxes_per_class", default=0)),
         activation=activation,
-        class_agnostic=bool(attrs.get("class_agnostic", 0)),
-        background=int(attrs.get("background_class", -1)),
-        half=half,
+        class_agnostic=bool(_number(node, "class_agnostic", default=0)),
+        background=int(_number(node, "background_class", default=-1)),
+        half=node.inputs[0].dtype == np.float16,
     )
+
+
+def _number(node: gs.Node, *names: str, default: float | None = None) -> float:
+    """The attribute under the first of these names that the node has."""
+    given = next((name for name in names if name in node.attrs), None)
+    if given is None and default is None:
+        raise UnsupportedError(f"{node.op} {node.name!r} has no {names[0]}, which the plugin needs")
+    return number_attribute(node, given or names[0], default or 0)
 
 
 def _in_form(emit: Emitter, node: gs.Node, meta: ModelMeta | None) -> tuple[Tensor, Tensor]:
@@ -157,13 +167,27 @@ def _with_shape(graph: gs.Graph, tensor: Tensor, node: gs.Node, meta: ModelMeta 
                 tensor.shape = [axis.dim_value or axis.dim_param or None for axis in kind.shape.dim]
                 tensor.dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
     if not _known(tensor.shape):
-        raise UnsupportedError(
-            f"{node.op} {node.name!r}: the shape of its input {tensor.name} is {tensor.shape}; run shape inference on "
-            "the file"
-        )
+        _measure(graph, tensor, node)
     if not tensor.shape[0] or tensor.shape[0] == -1:
         tensor.shape = [(meta.batch if meta else None) or BATCH, *tensor.shape[1:]]
     return tensor
+
+
+def _measure(graph: gs.Graph, tensor: gs.Variable, node: gs.Node) -> None:
+    """Run the graph for the shape of what enters a plugin.
+
+    Raises:
+        UnsupportedError: its inputs are free in more than the batch, or it does not run.
+    """
+    where = f"{node.op} {node.name!r}: the shape of its input {tensor.name}"
+    if not all(isinstance(axis, int) for item in graph.inputs for axis in (item.shape or [None, None])[1:]):
+        raise UnsupportedError(f"{where} is {tensor.shape}; export the file with a fixed picture size")
+    try:
+        measure(graph, [tensor])
+    except Exception as error:  # ONNX Runtime's own errors have no public base
+        raise UnsupportedError(
+            f"{where} cannot be told, for the graph does not run here ({first_line(error)})"
+        ) from error
 
 
 def _known(shape: list[int | str | None] | None) -> bool:

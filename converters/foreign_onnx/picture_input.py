@@ -14,7 +14,9 @@ from ...contract.choices import OPSETS
 from ...contract.outputs import INPUT
 from ...contract.properties import literal
 from ...errors import InputError, UnsupportedError
+from ...graph.measure import measure
 from ...graph.opset import OPSET, raise_opset
+from ...graph.session import first_line
 from ...graph.skeleton import BATCH
 from ..image_size import check_size
 
@@ -23,7 +25,7 @@ PLUGIN = "EfficientNMS_TRT"
 
 DEFAULT_STRIDE = 32
 
-_WARNINGS, _ERRORS = 2, 3
+_WARNINGS, _FATAL = 2, 4
 
 
 def prepare(
@@ -58,6 +60,7 @@ def prepare(
         graph = _inferred(graph)
     graph = _folded(graph)
     _take_float32(graph)
+    _measure_unknown(path, graph)
     for output in graph.outputs:
         output.shape = _known_axes(path, output, graph.inputs[0].shape[0])
     return graph, notes
@@ -144,7 +147,7 @@ def _folded(graph: gs.Graph) -> gs.Graph:
     """Constants computed that follow from constants; ONNX Runtime does it, and would tell what it could not rewrite."""
     import onnxruntime
 
-    onnxruntime.set_default_logger_severity(_ERRORS)
+    onnxruntime.set_default_logger_severity(_FATAL)
     try:
         return graph.fold_constants().cleanup()
     finally:
@@ -170,6 +173,27 @@ def _take_float32(graph: gs.Graph) -> None:
     to_half = {"to": int(onnx.TensorProto.FLOAT16)}
     graph.nodes.insert(0, gs.Node("Cast", "/images/half", to_half, [single], [picture]))
     graph.inputs = [single]
+
+
+def _measure_unknown(path: Path, graph: gs.Graph) -> None:
+    """Run the graph for the shapes of outputs, or of what enters the NMS plugin, that inference leaves open.
+
+    Raises:
+        UnsupportedError: it does not run.
+    """
+    entering = [tensor for node in graph.nodes if node.op == PLUGIN for tensor in node.inputs]
+    unknown = [tensor for tensor in entering or graph.outputs if not _has_known_lengths(tensor)]
+    try:
+        if unknown:
+            measure(graph, [tensor for tensor in unknown if isinstance(tensor, gs.Variable)])
+    except Exception as error:  # ONNX Runtime's own errors have no public base
+        raise UnsupportedError(
+            f"{path}: its outputs have axes of unknown length, and it does not run here to tell them ({first_line(error)})"
+        ) from error
+
+
+def _has_known_lengths(tensor: gs.Tensor) -> bool:
+    return tensor.shape is not None and len(tensor.shape) > 1 and all(map(_is_fixed, tensor.shape[1:]))
 
 
 def _known_axes(path: Path, output: gs.Variable, batch: int | str) -> list[int | str]:

@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 from ...contract.choices import TASKS, OnnxLayout, Task
 from ...contract.meta import Preprocess
 from ...contract.properties import literal
+from ...graph.attributes import number_attribute
 from ..vocabulary.ops import Tensor
 from .arithmetic import YOLOX_INPUT, by_arithmetic
 from .export import STATE_IT, Export
@@ -59,8 +60,8 @@ def _plugin(export: Export, node: gs.Node) -> Layout:
         "detect",
         classes,
         (boxes, scores),
-        centred=node.attrs.get("box_coding", 0) == 1,
-        activated=not node.attrs.get("score_activation", 0),
+        centred=number_attribute(node, "box_coding", 0) == 1,
+        activated=not number_attribute(node, "score_activation", 0),
         given_to_plugin=True,
         exporter="an end-to-end export with EfficientNMS_TRT",
     )

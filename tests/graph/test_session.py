@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from small_graphs import scaled_graph
 
@@ -26,3 +27,16 @@ def test_nothing_is_logged_before_an_error(tmp_path, capfd):
         open_session(tmp_path / "bad.onnx")
     assert "\n" not in first_line(error.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_errors_are_raised_and_not_printed_too(capfd):
+    """What fails is told in one line by whoever opened the session; ONNX Runtime would print its own before it."""
+    x, y = (onnx.helper.make_tensor_value_info(name, 1, ["n", 2]) for name in ("x", "y"))
+    shape = onnx.numpy_helper.from_array(np.array([3, 3]), "shape")
+    node = onnx.helper.make_node("Reshape", ["x", "shape"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", [x], [y], [shape])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    with pytest.raises(Exception, match="reshape"):
+        run_once(model.SerializeToString(), {"x": np.zeros((1, 2), np.float32)})
+    assert capfd.readouterr().err == ""

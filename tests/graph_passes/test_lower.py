@@ -170,7 +170,7 @@ def test_shapes_that_the_graph_does_not_say_are_inferred() -> None:
             "anchors",
         ),
         (lambda graph: setattr(graph.inputs[0], "shape", ["batch", 30, 3, 4]), "one box an anchor"),
-        (lambda graph: setattr(graph.inputs[0], "shape", None), "run shape inference"),
+        (lambda graph: setattr(graph.inputs[0], "shape", None), "with a fixed picture size"),
         (lambda graph: setattr(graph, "opset", 11), "opset 11"),
     ],
     ids=["fused box decoder", "boxes of each class", "unknown shape", "old opset"],

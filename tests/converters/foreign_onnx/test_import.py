@@ -19,6 +19,7 @@ from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import InputError, ModelError, UnsupportedError
 from trtzoo.graph.skeleton import load_all, read_onnx
 from trtzoo.graph.writer import write_onnx
+from trtzoo.pipeline import lower
 
 SIZE = (64, 96)
 CELLS = 8 * 12 + 4 * 6 + 2 * 3
@@ -185,7 +186,46 @@ def test_yolov5_classifier_gets_its_normalisation_and_softmax(tmp_path):
     assert meta.task == "classify"
 
 
-@pytest.mark.parametrize(("coding", "activation"), [(0, 0), (1, 1)], ids=["corners", "centres and logits"])
+@pytest.mark.parametrize("where", ["rows", "plugin"])
+def test_shapes_that_no_inference_tells_are_measured(where, tmp_path):
+    """Exporters of a free batch reshape to lengths that they compute from the picture's."""
+    foreign = Foreign()
+    rows = yolov5_rows(foreign, 4, SIZE)
+    lengths = foreign.node("Shape", [rows], dtype=np.int64)
+    batch = foreign.node("NonZero", [foreign.node("Gather", [lengths, np.array([0])], dtype=np.int64)], dtype=np.int64)
+    ones = foreign.node("Reshape", [foreign.node("Add", [batch, np.array([1])], dtype=np.int64), np.array([-1])])
+    ones.dtype = np.int64
+    batch = foreign.node(
+        "Mul", [foreign.node("Gather", [lengths, np.array([0])], dtype=np.int64), ones], dtype=np.int64
+    )
+    shape = foreign.node("Concat", [batch, np.array([-1]), np.array([9])], dtype=np.int64, axis=0)
+    moved = foreign.node("Reshape", [rows, shape])
+    if where == "rows":
+        path = foreign.save(tmp_path / "m.onnx", {"output": moved})
+        assert compare(path, lambda out: from_rows(out["output"], 4)).batch is None
+        return
+    boxes, scores = foreign.node("Split", [moved, np.array([4, 5])], outputs=2, axis=2)
+    found = foreign.node("EfficientNMS_TRT", [boxes, scores], outputs=4, domain="TRT", box_coding=[1], iou_threshold=0.5,
+                         score_threshold=0.2, max_output_boxes=10, background_class=[-1])  # fmt: skip
+    foreign.graph.import_domains = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("TRT", 1)]
+    names = ("num_dets", "det_boxes", "det_scores", "det_classes")
+    for tensor, width in zip(found, (1, 40, 10, 10), strict=True):
+        tensor.shape = ["n", str(width)]
+    path = foreign.save(tmp_path / "m.onnx", dict(zip(names, found, strict=True)))
+    _, meta, _ = imported(path)
+    assert (meta.batch, len(meta.names)) == (None, 5)
+    lower(path, tmp_path / "lowered.onnx")
+    images = np.random.default_rng(1).random((3, 3, *SIZE), np.float32)
+    lowered = run_onnx(tmp_path / "lowered.onnx", images)
+    assert lowered["det_boxes"].shape == (3, 10, 4)
+    assert (lowered["det_boxes"][..., 2:] >= lowered["det_boxes"][..., :2]).all(), "centres and sizes became corners"
+
+
+@pytest.mark.parametrize(
+    ("coding", "activation"),
+    [(0, 0), (1, 1), ([1], 0)],
+    ids=["corners", "centres and logits", "centres, said in a list as YOLOv7's exporter does"],
+)
 def test_an_efficient_nms_plugin_is_opened(coding, activation, tmp_path):
     foreign = Foreign()
     rows = foreign.rows(4 + 6)
