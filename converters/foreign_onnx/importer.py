@@ -31,6 +31,7 @@ from ..yolov5.tasks import MEAN, STD
 from .export import Export, describe_outputs
 from .layouts import GraphOps, Layout, raw_heads
 from .picture_input import other_size, prepare, stride
+from .picture_range import as_the_graph_takes_them
 from .proof import prove
 from .recognise import recognise
 
@@ -59,6 +60,7 @@ def read(path: Path, options: ReadOptions) -> tuple[gs.Graph, ModelMeta, tuple[s
     names, seen = _names(path, properties, options), describe_outputs(graph)
     export = Export(path, graph, properties, names, options.onnx_layout, seen)
     layout = recognise(export)
+    layout = replace(layout, preprocess=as_the_graph_takes_them(graph, layout.preprocess))
     ops = GraphOps(graph, graph.inputs[0].shape[0])
     heads = raw_heads(ops, layout)
     if layout.kind == "logits":
@@ -125,7 +127,7 @@ def _meta(export: Export, layout: Layout) -> ModelMeta:
         family="onnx",
         task=layout.task,
         names=readable_names(export.names or numbered_names(layout.classes)),
-        strides=() if layout.task == "classify" else export.levels(layout.anchors) or (largest,),
+        strides=_strides(export, layout, largest),
         imgsz=export.size,
         batch=batch if isinstance(batch, int) else None,
         channels=export.graph.inputs[0].shape[1],
@@ -138,6 +140,13 @@ def _meta(export: Export, layout: Layout) -> ModelMeta:
         precision=_precision(export.graph),
         extra={"exporter": layout.exporter, "layout": layout.kind},
     )
+
+
+def _strides(export: Export, layout: Layout, largest: int) -> tuple[int, ...]:
+    """Of the levels, where the number of boxes tells them; the few rows of an NMS-free head do not."""
+    if layout.task == "classify":
+        return ()
+    return (() if layout.nms_free else export.levels(layout.anchors)) or (largest,)
 
 
 def _precision(graph: gs.Graph) -> Precision:

@@ -144,14 +144,18 @@ def _with_known_shapes(graph: gs.Graph) -> gs.Graph:
 
 
 def _folded(graph: gs.Graph) -> gs.Graph:
-    """Constants computed that follow from constants; ONNX Runtime does it, and would tell what it could not rewrite."""
+    """Constants computed that follow from constants; both libraries that do it would print what they could not do."""
     import onnxruntime
+    from onnx_graphsurgeon.logger import G_LOGGER
 
+    told = G_LOGGER.severity
     onnxruntime.set_default_logger_severity(_FATAL)
+    G_LOGGER.severity = G_LOGGER.CRITICAL
     try:
         return graph.fold_constants().cleanup()
     finally:
         onnxruntime.set_default_logger_severity(_WARNINGS)
+        G_LOGGER.severity = told
 
 
 def _inferred(graph: gs.Graph) -> gs.Graph:
