@@ -38,11 +38,12 @@ def as_the_graph_takes_them(graph: gs.Graph, usual: Preprocess) -> Preprocess:
         return usual
     _, channels, *_ = graph.inputs[0].shape
     black, white, first = (_constant_picture(channels, fill) for fill in ([], range(channels), [0]))
-    seen = [_seen(graph, entering, picture) for picture in (black, white, first)]
-    if any(values is None for values in seen):
+    dark, bright, one = (_seen(graph, entering, picture) for picture in (black, white, first))
+    if dark is None or bright is None or one is None:
         return usual
-    gains, moved = seen[1] - seen[0], np.flatnonzero(np.abs(seen[2] - seen[0]) > np.abs(seen[1] - seen[0]).max() / 2)
-    scale = 255.0 if 0 < np.abs(gains).max() < BYTES_BELOW else usual.scale
+    gain = np.abs(bright - dark).max()
+    moved = np.flatnonzero(np.abs(one - dark) > gain / 2)
+    scale = 255.0 if 0 < gain < BYTES_BELOW else usual.scale
     turned = channels == 3 and len(moved) > 0 and moved[0] % 3 == 2
     return replace(usual, scale=scale, colour=_TURNED[usual.colour] if turned else usual.colour)
 
