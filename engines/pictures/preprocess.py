@@ -68,15 +68,12 @@ def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
 
 
 def _stretch(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
-    height, width = meta.imgsz
-    scale = width / picture.shape[1], height / picture.shape[0]
+    (height, width), (rows, columns) = picture.shape[:2], meta.imgsz
     if meta.task == "classify":
-        resized = _resize_antialiased(
-            picture, _triangles(picture.shape[0], height), _triangles(picture.shape[1], width)
-        )
+        image = _resize_antialiased(picture, _triangles(height, rows), _triangles(width, columns))
     else:
-        resized = RESIZERS[meta.preprocess.sampling](picture, height, width)
-    return _unit(resized), Placement(picture.shape[:2], scale, (0.0, 0.0))
+        image = RESIZERS[meta.preprocess.sampling](picture, rows, columns)
+    return image, Placement((height, width), (columns / width, rows / height), (0.0, 0.0))
 
 
 def _letterbox(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
@@ -94,8 +91,8 @@ def _letterbox(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
         new_height, new_width = max(1, round(height * ratio)), max(1, round(width * ratio))
         top, left = round((rows - new_height) / 2 - 0.1), round((columns - new_width) / 2 - 0.1)
     canvas = np.full((rows, columns, picture.shape[2]), meta.preprocess.pad, np.float32)
-    resized = RESIZERS[meta.preprocess.sampling](picture, new_height, new_width)
-    canvas[top : top + new_height, left : left + new_width] = _unit(resized)
+    resize = RESIZERS[meta.preprocess.sampling]
+    canvas[top : top + new_height, left : left + new_width] = resize(picture, new_height, new_width)
     scale = new_width / width, new_height / height
     return canvas, Placement((height, width), scale, (float(left), float(top)))
 
@@ -109,14 +106,14 @@ def _crop(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
     across = _triangles(width, new_width, left, columns)
     scale = new_width / width, new_height / height
     placement = Placement((height, width), scale, (float(-left), float(-top)))
-    return _unit(_resize_antialiased(picture, down, across)), placement
+    return _resize_antialiased(picture, down, across), placement
 
 
 def _resize_antialiased(picture: Array, down: Array, across: Array) -> Array:
-    """Bilinear with a support that grows with the reduction, as Pillow and torchvision resize for classifiers."""
+    """Bilinear with a support that grows with the reduction, as Pillow and torchvision resize for classifiers; 0..1."""
     rows = np.tensordot(down, picture.astype(np.float32), (1, 0))
     both = np.tensordot(rows, across, (1, 1)).transpose(0, 2, 1)
-    rounded: Array = np.clip(np.rint(both), 0, 255)
+    rounded: Array = np.clip(np.rint(both), 0, 255) / np.float32(255)
     return rounded
 
 
@@ -128,11 +125,6 @@ def _triangles(length: int, new_length: int, first: int = 0, count: int | None =
     weights = np.clip(1 - distance, 0, None)
     shares: Array = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return shares
-
-
-def _unit(picture: Array) -> Array:
-    values: Array = picture.astype(np.float32) / np.float32(255)
-    return values
 
 
 _RESIZE = {"stretch": _stretch, "letterbox": _letterbox, "crop": _crop}

@@ -1,4 +1,4 @@
-"""Bilinear resizing of uint8 pictures [H, W, C]: as OpenCV samples, or as DarkNet does."""
+"""Bilinear resizing of pictures: as OpenCV samples, or as DarkNet does."""
 
 from __future__ import annotations
 
@@ -14,32 +14,43 @@ REMAP_LIMIT = 2**15 - 1
 """OpenCV's remap takes pictures below this length only."""
 
 Resizer = Callable[[Array, int, int], Array]
-"""Picture uint8 [H, W, C], height, width -> uint8 [height, width, C]."""
+"""Picture uint8 [H, W, C], height, width -> float32 [height, width, C], 0..1."""
+
+_FINER = 257
+"""A level of 8 bits in levels of 16: white is white in both."""
 
 
 def _linear(picture: Array, height: int, width: int) -> Array:
     """Pixel x of the result lies at (x + 0.5) * W / w - 0.5 in the picture: between the centres of pixels."""
     import cv2
 
-    resized: Array = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    return resized.reshape(height, width, picture.shape[2])
+    resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    return _unit(resized.reshape(height, width, picture.shape[2]))
 
 
 def _darknet(picture: Array, height: int, width: int) -> Array:
     """Pixel x of the result lies at x * (W - 1) / (w - 1): first falls on first, last on last.
 
-    Source: AlexeyAB/darknet, src/image.c, resize_image, which keeps floats where this rounds to whole levels. Pictures that are
-    too long for remap are reduced as OpenCV does it; where 80 pixels become one the difference is below that of a pixel's choice.
+    Source: AlexeyAB/darknet, src/image.c, resize_image. Its results are floats: with levels of 16 bits no more is lost than
+    remap's 32nds of a pixel cost. Pictures that are too long for remap are reduced as OpenCV does it; where 80 pixels become
+    one, the difference is below that of a pixel's choice.
     """
     import cv2
 
     if picture.shape[:2] == (height, width):
-        return picture
+        return _unit(picture)
     if max(picture.shape[:2]) >= REMAP_LIMIT:
         return _linear(picture, height, width)
     places, fractions = _maps(picture.shape[:2], (height, width))
-    resized: Array = cv2.remap(picture, places, fractions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return resized.reshape(height, width, picture.shape[2])
+    finer = np.multiply(picture, np.uint16(_FINER), dtype=np.uint16)
+    resized = cv2.remap(finer, places, fractions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return _unit(resized.reshape(height, width, picture.shape[2]))
+
+
+def _unit(picture: Array) -> Array:
+    """Whole levels as shares of white."""
+    values: Array = picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
+    return values
 
 
 @lru_cache(maxsize=16)
