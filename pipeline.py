@@ -262,9 +262,14 @@ def _checkable(settings: ConvertSettings, model: Model) -> tuple[ConvertSettings
 
 
 def _check_output(model: Path, output: Path) -> None:
-    """Refuse to write over the model itself, which may be the only copy."""
+    """Refuse to write over the model itself, which may be the only copy, or under the name of another kind of file."""
     if output.is_dir():
         raise InputError(f"-o {output} is a folder; name the file to write")
+    if output.suffix.lower() in OTHER_SUFFIXES:
+        raise InputError(
+            f"-o {output}: the file is ONNX, which that name would hide; name it {output.stem}.onnx (an engine is made of it "
+            f"with `trtzoo build`)"
+        )
     if output.exists() and model.exists() and output.samefile(model):
         raise InputError(f"{output} is the model itself and would be overwritten; name another file with -o")
 
@@ -356,6 +361,10 @@ def write_model(graph: gs.Graph, properties: Properties, output: Path, check: Mo
             check_onnx(temporary, check, str(output))
 
 
+OTHER_SUFFIXES = (".engine", ".plan", ".trt", ".pt", ".pth", ".cfg", ".weights")
+"""What files are called that are no ONNX."""
+
+
 def _add_nms(model: Model, wanted: EndToEnd, layout: Layout, path: Path) -> Model:
     from .graph_passes.class_thresholds import set_class_thresholds
     from .graph_passes.nms import add_nms
@@ -366,10 +375,19 @@ def _add_nms(model: Model, wanted: EndToEnd, layout: Layout, path: Path) -> Mode
     meta = model.meta
     if wanted.class_thresholds:
         meta = set_class_thresholds(model.graph, meta, wanted.class_thresholds)
+    idle = _idle_thresholds(wanted.class_thresholds, meta.suppression(wanted.settings).conf_thres)
     meta, reason = add_nms(model.graph, meta, wanted.settings, parse_target(wanted.target), layout)
     if wanted.runtime_thresholds:
         meta = runtime_thresholds(model.graph, meta, defaults=parse_target(wanted.target).kind == "onnxruntime")
-    return replace(model, meta=meta, notes=(*model.notes, reason))
+    return replace(model, meta=meta, notes=(*model.notes, *idle, reason))
+
+
+def _idle_thresholds(of_classes: Mapping[str, float], of_all: float) -> tuple[str, ...]:
+    """What to say of classes whose own threshold is below that of all, which keeps their lower scores out anyway."""
+    idle = [f"{name}={value:g}" for name, value in of_classes.items() if value < of_all]
+    if not idle:
+        return ()
+    return (f"--class-thres {' '.join(idle)} has no effect below --conf-thres {of_all:g}; lower --conf-thres too",)
 
 
 def _batch_kept(model: Model, wanted: int | None) -> Model:

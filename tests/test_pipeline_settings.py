@@ -49,3 +49,20 @@ def test_raw_heads_have_no_thresholds_to_change(tmp_path: Path) -> None:
     path = write(tmp_path, colour_network())
     with pytest.raises(UnsupportedError, match="raw heads has no thresholds"):
         convert(path, tmp_path / "other.onnx", ConvertSettings(thresholds=NewThresholds(0.4)))
+
+
+@pytest.mark.parametrize("name", ["m.engine", "m.plan", "m.pt", "m.cfg"])
+def test_onnx_is_not_written_under_the_name_of_another_kind_of_file(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path, colour_network())
+    with pytest.raises(InputError, match=r"name it m\.onnx"):
+        convert(path, tmp_path / "out" / name, ConvertSettings())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_class_threshold_below_that_of_all_is_said_to_do_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, colour_network())
+    names = from_properties(read_onnx(path)[1], "m").names
+    wanted = EndToEnd(NmsSettings(conf_thres=0.4), class_thresholds={names[0]: 0.1, names[1]: 0.6})
+    notes = " ".join(convert(path, tmp_path / "m.onnx", ConvertSettings(end2end=wanted)).notes)
+    assert f"--class-thres {names[0]}=0.1 has no effect below --conf-thres 0.4" in notes
+    assert names[1] not in notes

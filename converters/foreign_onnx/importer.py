@@ -138,7 +138,7 @@ def _meta(export: Export, layout: Layout) -> ModelMeta:
         source=export.path.name,
         source_sha256=sha256_of(export.path),
         precision=_precision(export.graph),
-        extra={"exporter": layout.exporter, "layout": layout.kind},
+        extra={"exporter": layout.exporter, "exported_as": layout.kind},
     )
 
 

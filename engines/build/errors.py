@@ -93,6 +93,11 @@ _ADVICE = (
         "{name} has no such plugin; convert the weights again with --end2end --nms plain",
     ),
     (
+        r"DynamicQuantizeLinear|ConvInteger|MatMulInteger|QLinear(Conv|MatMul)",
+        "the file was quantised for ONNX Runtime, whose integer operators {name} does not read; give the float model, and "
+        "quantise it with `trtzoo convert --int8`",
+    ),
+    (
         r"Plugin not found|No importer registered|plugin creator",
         "{name} knows neither an operator nor a plugin of that name; replace it by standard operators, or use another "
         "--target",

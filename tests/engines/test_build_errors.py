@@ -106,12 +106,21 @@ def missing_tensor(graph: Graph) -> None:
     node(graph, "/up/conv").input[0] = "nowhere"
 
 
+def integers_of_onnx_runtime(graph: Graph) -> None:
+    node(graph, "/up/silu").op_type = "DynamicQuantizeLinear"
+
+
 CASES: dict[str, tuple[Callable[[Graph], None], type[TrtZooError], str]] = {
     "mixed types": (mixed_types, UnsupportedError, r"node /head/mul \(Mul\): .*Float and Half.*add a Cast"),
     "unknown operator": (unknown_operator, UnsupportedError, r"node /up/silu \(FooBar\): .*replace it by standard"),
     "two unknown operators": (two_unknown_operators, UnsupportedError, r"/stem/silu \(Quux\).*/up/silu \(FooBar\)"),
     "node without a name": (nameless, UnsupportedError, r"node number 2 \(FooBar\)"),
     "EfficientNMS": (plugin, UnsupportedError, r"node nms \(EfficientNMS_TRT\).*--nms plain"),
+    "ONNX Runtime's integers": (
+        integers_of_onnx_runtime,
+        UnsupportedError,
+        r"DynamicQuantizeLinear.*quantised for ONNX Runtime.*float model",
+    ),
     "NMS layer": (nms_layer, UnsupportedError, r"suppress.* no kernel for that node.*--nms plain"),
     "TopK too long": (long_topk, UnsupportedError, r"best.*3840.*--nms-candidates"),
     "weights missing": (lost_weights, InputError, r"keeps its weights in .*gone.bin, which is not there"),

@@ -204,6 +204,19 @@ def pair(f):
     return {"scores": scores, "boxes": box}
 
 
+def corners_score_and_class(f):
+    """DeepStream-Yolo's rows of all anchors: corners, best score, its class."""
+    rows = f.node("Transpose", [yolov8_columns(f, 3, SIZE)], perm=[0, 2, 1])
+    box, scores = f.node("Split", [rows, np.array([4, 3])], outputs=2, axis=2)
+    centre, extent = f.node("Split", [box, np.array([2, 2])], outputs=2, axis=2)
+    half = f.node("Mul", [extent, f.number(0.5)])
+    best = f.node("ReduceMax", [scores], axes=[2])
+    kind = f.node("Cast", [f.node("ArgMax", [scores], dtype=np.int64, axis=2)], to=1)
+    return {
+        "output": f.node("Concat", [f.node("Sub", [centre, half]), f.node("Add", [centre, half]), best, kind], axis=2)
+    }
+
+
 def not_proved(f):
     rows = yolov5_rows(f, 3, SIZE)
     return {"output": f.node("Mul", [rows, f.number([0.01, 0.01, 0.01, 0.01, 1, 1, 1, 1])])}
@@ -218,6 +231,7 @@ REFUSED = {
     "boxes in units of their own": (not_proved, yolov5(3), "not a centre at its cell"),
     "two branches that nothing tells apart": (twice, {}, "2 outputs would fit.*--onnx-layout yolov9-dual"),
     "three branches": (thrice, yolov5(3), "3 outputs would fit"),
+    "DeepStream-Yolo's rows": (corners_score_and_class, {}, "not a centre at its cell and a size"),
     "DAMO-YOLO's order": (pair, {}, "boxes and scores lie apart.*--onnx-layout"),
     "classes that the names do not count": (lambda f: {"output": yolov5_rows(f, 4, SIZE)}, yolov5(3), "4 classes, but 3 names"),
     "metadata of Ultralytics, boxes as shares of the input": (
