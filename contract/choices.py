@@ -15,7 +15,7 @@ HeadChoice = Literal["one2one", "one2many"]
 HEADS: tuple[HeadChoice, ...] = get_args(HeadChoice)
 """Heads of models that have both: one box an object, or many that suppress each other."""
 
-OnnxLayout = Literal["yolov5", "yolov8", "yolov9-dual", "yolox", "rtdetr", "damo-yolo", "yolo-nas"]
+OnnxLayout = Literal["yolov5", "yolov8", "yolov9-dual", "yolov10", "yolox", "rtdetr", "damo-yolo", "yolo-nas"]
 ONNX_LAYOUTS: tuple[OnnxLayout, ...] = get_args(OnnxLayout)
 """How another exporter laid out the outputs of an ONNX file, where the file does not tell."""
 

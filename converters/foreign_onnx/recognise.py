@@ -220,6 +220,14 @@ def _stated_dual(export: Export) -> Layout:
     return _dual_of(outputs[1], classes)
 
 
+def _stated_yolov10(export: Export) -> Layout:
+    """Rows of corners, score and class; how many classes there are, only the names tell."""
+    values = _stated_values(export)
+    if values.shape[2] != 6 or not export.names:
+        raise export.refuse("--onnx-layout yolov10 expects [B, rows, 6], and the class names with --names FILE")
+    return Layout("final", "detect", len(export.names), (values,), exporter="YOLOv10 (as stated)")
+
+
 def _stated_yolox(export: Export) -> Layout:
     """Decoded where the graph computes an exponential of sizes, else not."""
     values = _stated_values(export)
@@ -260,6 +268,7 @@ _STATED: Mapping[OnnxLayout, Recogniser] = {
     "yolov5": _stated_yolov5,
     "yolov8": _stated_yolov8,
     "yolov9-dual": _stated_dual,
+    "yolov10": _stated_yolov10,
     "yolox": _stated_yolox,
     "rtdetr": _rtdetr,
     "damo-yolo": _stated_pair("DAMO-YOLO (as stated)", DAMO_INPUT),

@@ -241,6 +241,10 @@ REFUSED = {
     "metadata of Ultralytics, logits for scores": (
         lambda f: {"output0": f.columns(9)}, ultralytics("detect", 5), "scores of -.* not of 0 to 1",
     ),
+    "metadata of Ultralytics, scores that count to 100": (
+        lambda f: {"output0": f.node("Mul", [yolov8_columns(f, 5, SIZE), f.number([[[1]] * 4 + [[100]] * 5][0])])},
+        ultralytics("detect", 5), "scores of 0.* not of 0 to 1",
+    ),
     "two outputs of Ultralytics that would both fit": (
         lambda f: {"output0": yolov8_columns(f, 3, SIZE), "output1": yolov8_columns(f, 3, SIZE)}, ultralytics("detect", 3),
         "2 outputs would fit",
@@ -282,6 +286,21 @@ def test_a_layout_can_be_stated(layout, tmp_path):
     f = Foreign(white=255 if layout == "yolox" else 1)
     _, meta, _ = imported(f.save(tmp_path / "m.onnx", make(f)), noise(), onnx_layout=layout)
     assert len(meta.names) == classes
+
+
+def test_final_rows_can_be_stated_with_their_names(tmp_path):
+    f = Foreign()
+    path = f.save(tmp_path / "m.onnx", {"output": final_rows(f, 4, SIZE)})
+    with pytest.raises(UnsupportedError, match="--names FILE"):
+        read(path, ReadOptions(onnx_layout="yolov10"))
+    for count, fits in ((4, True), (2, False)):
+        (tmp_path / "names.txt").write_text("\n".join(f"n{number}" for number in range(count)))
+        if fits:
+            _, meta, _ = imported(path, noise(), onnx_layout="yolov10", names=tmp_path / "names.txt")
+            assert (meta.nms_free, meta.names[3]) == (True, "n3")
+            continue
+        with pytest.raises(UnsupportedError, match="class numbers of 0 to 3, not 0 to 1"):
+            read(path, ReadOptions(onnx_layout="yolov10", names=tmp_path / "names.txt"))
 
 
 @pytest.mark.parametrize(("layout", "scale"), [("damo-yolo", 255), ("yolo-nas", 1)])
