@@ -8,8 +8,10 @@ import io
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from shared import WEIGHTS, needs_weights
 
 from trtzoo import ConvertSettings, EndToEnd, NmsSettings, Predictor, convert, open_runtime
 from trtzoo.pipeline import Half
@@ -85,3 +87,21 @@ def test_map_is_the_same_raw_end_to_end_and_in_half(drawn, tmp_path):
     assert raw > 0.75
     assert abs(end2end - raw) < 0.0005
     assert abs(half - raw) < 0.005
+
+
+@needs_weights
+@pytest.mark.parametrize("layout", ["separate", "flat", "ultralytics"])
+def test_masks_are_the_same_raw_and_end_to_end(layout, tmp_path):
+    """Pixel for pixel on a real picture, so that mask AP cannot differ."""
+    settings = NmsSettings(conf_thres=0.05, topk_all=40)
+    ends = {"raw": None, "whole": EndToEnd(settings)}
+    found = {}
+    for name, end2end in ends.items():
+        wanted = ConvertSettings(end2end=end2end, layout=layout if end2end else None)
+        done = convert(WEIGHTS / "yolov8n-seg.pt", tmp_path / f"{name}.onnx", wanted)
+        [found[name]] = Predictor(open_runtime(done.path), settings)([cv2.imread(str(WEIGHTS / "dog.jpg"))])
+    raw, whole = found["raw"], found["whole"]
+    assert len(raw) == len(whole) > 5
+    np.testing.assert_allclose(whole.scores, raw.scores, atol=1e-5)
+    different = (np.asarray(whole.masks) != np.asarray(raw.masks)).sum(axis=(1, 2))
+    assert different.max() <= 1, "a value of one half may round to either side"
