@@ -93,7 +93,7 @@ def _prove_classes(export: Export, layout: Layout, rows: Array) -> None:
 
 
 def _prove_boxes(export: Export, layout: Layout, boxes: Array) -> None:
-    """Centres reach over half of the input in both directions; the few rows of an NMS-free head over a quarter.
+    """Centres spread over half of the input in both directions; the few rows of an NMS-free head over a quarter, or beyond it.
 
     Boxes that are the same for every anchor tell of no picture; they have only to lie in the input.
     """
@@ -107,7 +107,7 @@ def _prove_boxes(export: Export, layout: Layout, boxes: Array) -> None:
     centres = boxes[..., :2] if layout.task == "obb" else (boxes[..., :2] + boxes[..., 2:4]) / 2
     low, high = (limit(centres.reshape(-1, 2), axis=0) for limit in (np.min, np.max))
     share = 0.25 if layout.nms_free else 0.5
-    reach = high if layout.nms_free or (high == low).all() else high - low
+    reach = np.maximum(high, high - low) if layout.nms_free or (high == low).all() else high - low
     if (reach < share * np.array([width, height])).any() or (low > [width, height]).any():
         raise _not_proved(
             export,

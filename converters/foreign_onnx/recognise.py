@@ -189,26 +189,18 @@ def _dual_of(values: Tensor, classes: int) -> Layout:
     )
 
 
-def _stated_yolov5(export: Export) -> Layout:
-    values, protos = _stated_values(export), export.prototypes()
-    masks = protos.shape[1] if protos is not None else 0
-    classes = values.shape[2] - 5 - masks
-    export.check_names(classes)
-    outputs = (values, protos) if protos is not None else (values,)
-    return Layout(
-        "rows", "segment" if masks else "detect", classes, outputs, masks=masks, exporter="YOLOv5 (as stated)"
-    )
+def _stated_dense(kind: Kind, exporter: str) -> Recogniser:
+    """Rows with objectness or columns without, and mask coefficients where there are prototypes."""
 
+    def layout(export: Export) -> Layout:
+        values, protos = _stated_values(export), export.prototypes()
+        masks = protos.shape[1] if protos is not None else 0
+        classes = (values.shape[2] - 5 if kind == "rows" else values.shape[1] - 4) - masks
+        export.check_names(classes)
+        outputs = (values, protos) if protos is not None else (values,)
+        return Layout(kind, "segment" if masks else "detect", classes, outputs, masks=masks, exporter=exporter)
 
-def _stated_yolov8(export: Export) -> Layout:
-    values, protos = _stated_values(export), export.prototypes()
-    masks = protos.shape[1] if protos is not None else 0
-    classes = values.shape[1] - 4 - masks
-    export.check_names(classes)
-    outputs = (values, protos) if protos is not None else (values,)
-    return Layout(
-        "columns", "segment" if masks else "detect", classes, outputs, masks=masks, exporter="YOLOv8 (as stated)"
-    )
+    return layout
 
 
 def _stated_dual(export: Export) -> Layout:
@@ -265,8 +257,8 @@ def _stated_pair(exporter: str, preprocess: Preprocess) -> Recogniser:
 
 
 _STATED: Mapping[OnnxLayout, Recogniser] = {
-    "yolov5": _stated_yolov5,
-    "yolov8": _stated_yolov8,
+    "yolov5": _stated_dense("rows", "YOLOv5 (as stated)"),
+    "yolov8": _stated_dense("columns", "YOLOv8 (as stated)"),
     "yolov9-dual": _stated_dual,
     "yolov10": _stated_yolov10,
     "yolox": _stated_yolox,
