@@ -171,6 +171,8 @@ def _queries(ops: GraphOps, layout: Layout, values: Tensor, rest: Sequence[Tenso
 
 
 def _pair(ops: GraphOps, layout: Layout, values: Tensor, rest: Sequence[Tensor]) -> Heads:
+    if len(ops.shape(values)) == 3:
+        values = ops.reshape(values, (layout.anchors, 4), "one_box")
     boxes = _corners(ops, values) if layout.centred else values
     return {"boxes": boxes, "scores": rest[0] if layout.activated else ops.sigmoid(rest[0], "scores")}
 

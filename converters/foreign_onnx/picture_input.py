@@ -133,9 +133,13 @@ def stride(path: Path, properties: Mapping[str, str]) -> int:
 
 
 def _with_known_shapes(graph: gs.Graph) -> gs.Graph:
-    """The graph after its picture size was fixed: shapes are inferred anew, what follows from them becomes constant."""
+    """The graph after its picture size was fixed: shapes are inferred anew, what follows from them becomes constant.
+
+    What a plugin gives keeps its shape: no inference knows it, and it does not depend on the picture.
+    """
     for tensor in graph.tensors().values():
-        if isinstance(tensor, gs.Variable) and tensor is not graph.inputs[0]:
+        by_plugin = any(node.op == PLUGIN for node in tensor.inputs)
+        if isinstance(tensor, gs.Variable) and tensor is not graph.inputs[0] and not by_plugin:
             tensor.shape = None
     # Folding turns sizes into constants, from which inference then knows more shapes.
     for _ in range(2):

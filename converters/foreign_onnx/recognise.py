@@ -46,11 +46,19 @@ def recognise(export: Export) -> Layout:
 
 
 def _plugin(export: Export, node: gs.Node) -> Layout:
-    """What goes into the plugin: boxes [B, A, 4] and scores [B, A, C] (TensorRT's plugin/efficientNMSPlugin)."""
+    """What goes into the plugin: boxes [B, A, 4] or [B, A, 1, 4], scores [B, A, C] (TensorRT's plugin/efficientNMSPlugin)."""
     boxes, scores = node.inputs[:2]
-    for tensor in (boxes, scores):
-        if len(tensor.shape or ()) != 3 or not all(isinstance(length, int) for length in tensor.shape[1:]):
-            raise export.refuse(f"{tensor.name} {axes(tensor.shape)}, which enters {node.name}, is not [B, A, n]")
+    for tensor, tail in ((boxes, (4,)), (scores, None)):
+        lengths = tuple((tensor.shape or ())[1:])
+        lengths = lengths[:1] + lengths[2:] if tail and len(lengths) == 3 and lengths[1] == 1 else lengths
+        if (
+            len(lengths) != 2
+            or not all(isinstance(length, int) for length in lengths)
+            or tail not in (None, lengths[1:])
+        ):
+            raise export.refuse(
+                f"{tensor.name} {axes(tensor.shape)}, which enters {node.name}, is not {'[B, A, 4]' if tail else '[B, A, C]'}"
+            )
     if len(node.inputs) > 2:
         raise export.refuse(f"{node.name} decodes boxes from anchors; export the model without --end2end")
     classes = int(scores.shape[2])

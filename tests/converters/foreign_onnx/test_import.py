@@ -221,6 +221,23 @@ def test_shapes_that_no_inference_tells_are_measured(where, tmp_path):
     assert (lowered["det_boxes"][..., 2:] >= lowered["det_boxes"][..., :2]).all(), "centres and sizes became corners"
 
 
+@pytest.mark.parametrize("one_box", [False, True], ids=["[B, A, 4]", "[B, A, 1, 4]"])
+def test_a_free_size_is_fixed_before_a_plugin_too(one_box, tmp_path):
+    """YOLOv9's end-to-end exporter leaves height and width free and writes the lengths of the outputs as strings."""
+    foreign = Foreign(size=("height", "width"))
+    boxes, scores = foreign.node("Split", [foreign.rows(9), np.array([4, 5])], outputs=2, axis=2)
+    scores = foreign.node("Sigmoid", [scores])
+    given = foreign.node("Unsqueeze", [boxes, np.array([2])]) if one_box else boxes
+    found = foreign.node("EfficientNMS_TRT", [given, scores], outputs=4, domain="TRT", box_coding=[1])
+    foreign.graph.import_domains = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("TRT", 1)]
+    names = ("num_dets", "det_boxes", "det_scores", "det_classes")
+    for tensor, lengths in zip(found, (["1"], ["10", "4"], ["10"], ["10"]), strict=True):
+        tensor.shape = ["n", *lengths]
+    path = foreign.save(tmp_path / "m.onnx", dict(zip(names, found, strict=True)))
+    _, meta, _ = imported(path, img_size=(32, 64))
+    assert (meta.imgsz, len(meta.names)) == ((32, 64), 5)
+
+
 @pytest.mark.parametrize(
     ("coding", "activation"),
     [(0, 0), (1, 1), ([1], 0)],
