@@ -40,15 +40,15 @@ def add_reading(parser: argparse.ArgumentParser, families: Sequence[str] = FAMIL
     )
 
 
-def add_thresholds(group: Any) -> None:
-    group.add_argument("--conf-thres", type=float, metavar="X", help="least score, exclusive (default: 0.25)")
+def add_thresholds(
+    group: Any, conf: str = "0.25", iou: str = "the family's own: 0.45, Ultralytics 0.7", topk: str = "100"
+) -> None:
+    """The flags of `nms_settings`; the texts name the command's defaults."""
+    group.add_argument("--conf-thres", type=float, metavar="X", help=f"least score, exclusive (default: {conf})")
     group.add_argument(
-        "--iou-thres",
-        type=float,
-        metavar="X",
-        help="greatest IoU of two boxes of a class (default: the family's own: 0.45, Ultralytics 0.7)",
+        "--iou-thres", type=float, metavar="X", help=f"greatest IoU of two boxes of a class (default: {iou})"
     )
-    group.add_argument("--topk-all", type=positive, metavar="K", help="most detections a picture (default: 100)")
+    group.add_argument("--topk-all", type=positive, metavar="K", help=f"most detections a picture (default: {topk})")
     labels = group.add_mutually_exclusive_group()
     labels.add_argument(
         "--single-label",

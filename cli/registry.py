@@ -14,6 +14,7 @@ COMMANDS = (
     "build",
     "lower",
     "deepstream",
+    "val",
     "zoo",
     "download",
     "calibrate",

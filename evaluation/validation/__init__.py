@@ -1,0 +1,1 @@
+"""`trtzoo val`: how good models are on labelled pictures."""

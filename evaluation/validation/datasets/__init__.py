@@ -1,0 +1,1 @@
+"""Labelled pictures, in the formats that the field uses."""

@@ -1,0 +1,1 @@
+"""Overlap, matching, average precision: formulas on arrays, and the COCO library around them."""
