@@ -17,6 +17,7 @@ COMMANDS = (
     "val",
     "zoo",
     "download",
+    "data",
     "calibrate",
 )
 """In the order of `--help`. Each is the module of this name in `commands/`, which has a `COMMAND`."""

@@ -60,8 +60,8 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int | None:
     from ... import console
+    from ...data.datasets.load import load_dataset
     from ...engines.runtimes.open import open_runtime
-    from ...evaluation.validation.datasets.load import load_dataset
     from ...evaluation.validation.validate import validate
 
     done = validate(

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...contract.nms import NmsSettings
+from ...data.datasets.truth import Dataset
 from ...engines.pictures.sources import read_picture
 from ...engines.runtimes.base import Runtime
 from ...graph.weights import Array
 from ..stages import look
-from .datasets.truth import Dataset
 from .results import Accuracy, Speed
 from .run import Clock, Track, ValSettings, chunks
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...data.datasets.truth import Truth
 from ...engines.pictures.detections import Detections
 from ...graph.weights import Array
-from .datasets.truth import Truth
 from .metrics.average_precision import Matches, voc_average_precision
 from .metrics.coco_library import run_lengths
 from .metrics.matching import THRESHOLDS, confusions, match, voc_match

@@ -10,10 +10,10 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from ...data.datasets.truth import Dataset, Sample, Truth
 from ...engines.pictures.detections import Detections, corners
 from ...files import staged
 from ...graph.weights import Array
-from .datasets.truth import Dataset, Sample, Truth
 
 
 class JsonList:

@@ -14,12 +14,12 @@ import numpy as np
 
 from ...contract.meta import ModelMeta
 from ...contract.nms import Suppression
+from ...data.datasets.truth import Dataset, Sample
 from ...engines.pictures.detections import Detections
 from ...engines.pictures.sources import read_picture
 from ...engines.runtimes.base import Runtime
 from ...graph.weights import Array
 from ..stages import look, prepare_as_validators, select
-from .datasets.truth import Dataset, Sample
 from .fast_nms import thin_out
 from .judge import Judge
 from .metrics.coco_library import CocoLibrary

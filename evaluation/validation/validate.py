@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...data.datasets.truth import Dataset
 from ...engines.runtimes.base import Runtime
 from ...errors import InputError
 from ...files import make_folder, write_json
@@ -19,7 +20,6 @@ from ..models import describe_model, labels_of
 from ..results_file import write_results
 from .classify import ClassRun, run_classifier
 from .compare import compare_accuracy, compare_matches
-from .datasets.truth import Dataset
 from .metrics.average_precision import Curves, Matches, curves_by_class, summarise
 from .metrics.coco_library import CocoFigures, CocoLibrary, coco_figures, coco_library
 from .plots import draw_confusion, draw_f1, draw_precision_recall

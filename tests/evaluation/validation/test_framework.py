@@ -15,8 +15,8 @@ from shared import COCO, WEIGHTS, needs_coco, needs_weights
 
 from trtzoo.console import track
 from trtzoo.converters.options import ReadOptions
+from trtzoo.data.datasets.load import load_dataset
 from trtzoo.engines.runtimes.open import open_runtime
-from trtzoo.evaluation.validation.datasets.load import load_dataset
 from trtzoo.evaluation.validation.run import ValSettings
 from trtzoo.evaluation.validation.validate import validate
 

@@ -13,10 +13,10 @@ from labelled_squares import PICTURES, write_coco, write_pictures, write_yolo
 
 from trtzoo.cli import main
 from trtzoo.console import track
+from trtzoo.data.datasets.load import load_dataset
 from trtzoo.engines.runtimes.open import open_runtime
 from trtzoo.errors import InputError
 from trtzoo.evaluation.results_file import as_results, read_document
-from trtzoo.evaluation.validation.datasets.load import load_dataset
 from trtzoo.evaluation.validation.metrics import coco_library as library
 from trtzoo.evaluation.validation.results import ValResults
 from trtzoo.evaluation.validation.run import ValSettings

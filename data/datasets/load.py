@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ....errors import InputError
+from ...errors import InputError
 from .class_folders import read_class_folders
 from .coco_json import read_coco_json, read_json_folder
 from .truth import Dataset

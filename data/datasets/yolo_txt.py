@@ -5,16 +5,16 @@ A line is `class`, then by task: detect `x y w h` (of the centre), pose the same
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ....engines.pictures.sources import PICTURES
-from ....errors import InputError
-from ....graph.weights import Array
+from ...engines.pictures.sources import PICTURES
+from ...errors import InputError
+from ...graph.weights import Array
 from .truth import Dataset, Sample, Size, Truth, empty_truth
 
 
@@ -51,6 +51,16 @@ def read_data_yaml(path: Path, task: str, split: str) -> Dataset:
         _flip_idx(document, kpt_shape, path),
         tuple(map(float, sigmas)) if sigmas else None,
     )
+
+
+def parts_in(path: Path, parts: Sequence[str]) -> list[str]:
+    """Which of these keys of a data yaml name pictures.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    document = _read_yaml(path)
+    return [name for name in parts if document.get(name) is not None]
 
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
@@ -139,7 +149,7 @@ def _read_labels(path: Path, size: Size, task: str, classes: int, kpt_shape: tup
         InputError: a line is damaged; the message names it.
     """
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    rows = [_row(line, f"{path}:{number}", classes) for number, line in enumerate(lines, start=1) if line.strip()]
+    rows = [parse_row(line, f"{path}:{number}", classes) for number, line in enumerate(lines, start=1) if line.strip()]
     rows = list({row.tobytes(): row for row in rows}.values())
     if not rows:
         return empty_truth(5 if task == "obb" else 4)
@@ -151,7 +161,12 @@ def _read_labels(path: Path, size: Size, task: str, classes: int, kpt_shape: tup
         raise InputError(f"{path}: its lines are not {wanted.get(task, 'class x y w h')} ({error})") from error
 
 
-def _row(line: str, where: str, classes: int) -> Array:
+def parse_row(line: str, where: str, classes: int) -> Array:
+    """A line of labels as numbers, class first.
+
+    Raises:
+        InputError: it is none; the message names `where`.
+    """
     try:
         row = np.array(line.split(), float)
     except ValueError as error:

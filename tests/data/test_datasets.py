@@ -18,9 +18,9 @@ from labelled_squares import (
     write_yolo,
 )
 
+from trtzoo.data.datasets.load import load_dataset
+from trtzoo.data.datasets.yolo_txt import label_file
 from trtzoo.errors import InputError
-from trtzoo.evaluation.validation.datasets.load import load_dataset
-from trtzoo.evaluation.validation.datasets.yolo_txt import label_file
 
 
 def truths(dataset):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ....engines.pictures.sources import PICTURES
-from ....errors import InputError
+from ...engines.pictures.sources import PICTURES
+from ...errors import InputError
 from .truth import Dataset, Sample
 
 

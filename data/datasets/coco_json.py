@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ....errors import InputError
-from ....graph.weights import Array
+from ...errors import InputError
+from ...graph.weights import Array
 from .truth import Dataset, Sample, Size, Truth
 
 Record = Mapping[str, Any]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ....errors import InputError
-from ....graph.weights import Array
+from ...errors import InputError
+from ...graph.weights import Array
 
 Size = tuple[int, int]
 """Height, width of a picture in pixels."""

@@ -1,0 +1,149 @@
+"""Annotation tools' JSON as YOLO's text files: one a picture, one line an object, coordinates relative to the picture.
+
+detect    class cx cy w h
+pose      class cx cy w h x1 y1 v1 x2 y2 v2 ...
+segment   class x1 y1 x2 y2 ...
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+from ..files import atomic_write, make_folder
+from .annotations import AnnotatedPicture, Annotation, class_names, read_annotations
+
+TASKS = ("detect", "pose", "segment")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written.
+
+    Attributes:
+        folder: of the label files.
+        names: of the classes, in the order of their numbers.
+        kpt_shape: points and values a point of pose labels.
+        files: label files.
+        objects: lines in them.
+        notes: what was left out or moved, a sentence each.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    kpt_shape: tuple[int, int] | None
+    files: int
+    objects: int
+    notes: tuple[str, ...]
+
+
+def json_to_yolo(source: Path, folder: Path, task: str | None = None, names: Sequence[str] | None = None) -> Converted:
+    """Write a label file for each picture, and the class names as `classes.txt` beside their folder.
+
+    Args:
+        source: a COCO JSON file, or a folder with one JSON file a picture.
+        folder: for the label files.
+        task: one of `TASKS`; None takes pose where there are keypoints, else detect.
+        names: of the classes to keep, in the order of their numbers; None takes all, in alphabetical order.
+
+    Raises:
+        InputError: a file is damaged, two pictures share a stem, or an object lacks what the task needs.
+    """
+    pictures = list(read_annotations(source))
+    _check_stems(pictures, source)
+    labels = tuple(names) if names else class_names(pictures)
+    if not labels:
+        raise InputError(f"{source} labels no object, so there is nothing to write")
+    kind = task or ("pose" if any(item.keypoints for picture in pictures for item in picture.objects) else "detect")
+    points = _points(pictures, source) if kind == "pose" else 0
+    left = Counter(phrase for picture in pictures for phrase in picture.left_out)
+    write, numbers, lines = _WRITERS[kind], {name: number for number, name in enumerate(labels)}, 0
+    make_folder(folder)
+    for picture in pictures:
+        rows = _rows(picture, numbers, write, points, left)
+        lines += len(rows)
+        with atomic_write(folder / f"{Path(picture.name).stem}.txt") as stream:
+            stream.write("".join(f"{row}\n" for row in rows).encode())
+    with atomic_write(folder.parent / "classes.txt") as stream:
+        stream.write("".join(f"{name}\n" for name in labels).encode())
+    notes = tuple(f"{count} x left out: {phrase}" for phrase, count in left.items())
+    return Converted(folder, labels, (points, 3) if points else None, len(pictures), lines, notes)
+
+
+def _check_stems(pictures: Sequence[AnnotatedPicture], source: Path) -> None:
+    stems = Counter(Path(picture.name).stem for picture in pictures)
+    stem, count = stems.most_common(1)[0] if stems else ("", 0)
+    if count > 1:
+        raise InputError(
+            f"{source}: {count} pictures are named {stem!r}, whose labels would share one file; rename them"
+        )
+
+
+def _points(pictures: Sequence[AnnotatedPicture], source: Path) -> int:
+    counts = {len(item.keypoints) for picture in pictures for item in picture.objects if item.keypoints}
+    if len(counts) != 1:
+        found = " and ".join(map(str, sorted(counts))) or "no"
+        raise InputError(f"{source}: its objects have {found} keypoints; pose labels need one number of them for all")
+    return counts.pop()
+
+
+def _rows(
+    picture: AnnotatedPicture, numbers: Mapping[str, int], write: _Write, points: int, left: Counter[str]
+) -> list[str]:
+    rows = []
+    for item in picture.objects:
+        if item.label not in numbers:
+            left[f"class {item.label!r} is not among the names"] += 1
+            continue
+        values = write(item, picture.size, points)
+        if values is None:
+            left["objects without area or outline"] += 1
+            continue
+        rows.append(" ".join([str(numbers[item.label]), *values]))
+    return rows
+
+
+_Write = Callable[[Annotation, tuple[int, int], int], "list[str] | None"]
+
+
+def _detect(item: Annotation, size: tuple[int, int], points: int) -> list[str] | None:
+    """The box, cut to the picture; None if nothing of it is left."""
+    height, width = size
+    x1, x2 = (min(max(x, 0.0), width) for x in (item.box[0], item.box[2]))
+    y1, y2 = (min(max(y, 0.0), height) for y in (item.box[1], item.box[3]))
+    if x2 <= x1 or y2 <= y1:
+        return None
+    return _texts((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
+
+
+def _pose(item: Annotation, size: tuple[int, int], points: int) -> list[str] | None:
+    box = _detect(item, size, points)
+    if box is None:
+        return None
+    height, width = size
+    texts = []
+    for x, y, visible in item.keypoints or ((0.0, 0.0, 0.0),) * points:
+        inside = visible > 0 and 0 <= x <= width and 0 <= y <= height
+        texts += [*(_texts(x / width, y / height) if inside else _texts(0.0, 0.0)), f"{visible if inside else 0:g}"]
+    return box + texts
+
+
+def _segment(item: Annotation, size: tuple[int, int], points: int) -> list[str] | None:
+    """The outline; of an object that has only a box, the box."""
+    height, width = size
+    x1, y1, x2, y2 = item.box
+    outline = item.polygon or ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
+    if len(outline) < 3 or _detect(item, size, points) is None:
+        return None
+    return [text for x, y in outline for text in _texts(min(max(x / width, 0), 1), min(max(y / height, 0), 1))]
+
+
+def _texts(*values: float) -> list[str]:
+    """Six digits: a hundredth of a pixel in a picture of 8192."""
+    return [f"{value:.6f}".rstrip("0").rstrip(".") or "0" for value in values]
+
+
+_WRITERS: Mapping[str, _Write] = {"detect": _detect, "pose": _pose, "segment": _segment}

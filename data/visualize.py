@@ -1,0 +1,85 @@
+"""Labels drawn onto their pictures, to see with one's own eyes that they lie where they should."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+
+from ..engines.pictures.detections import Detections
+from ..engines.pictures.drawing import draw
+from ..engines.pictures.sources import read_picture
+from ..errors import InputError
+from ..files import atomic_write, make_folder
+from ..graph.weights import Array
+from .datasets.truth import Dataset, Segmentation, Size, Truth
+
+
+def draw_labels(dataset: Dataset, folder: Path, count: int = 5, seed: int = 0) -> list[Path]:
+    """Draw the labels of some pictures, chosen at random.
+
+    Args:
+        dataset: the labelled pictures.
+        folder: for the drawings, named after the pictures.
+        count: how many.
+        seed: of the choice.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        InputError: a picture or its labels cannot be read.
+    """
+    make_folder(folder)
+    chosen = random.Random(seed).sample(list(dataset.samples), min(count, len(dataset.samples)))
+    written = []
+    for sample in chosen:
+        picture = read_picture(sample.path)
+        size = picture.shape[0], picture.shape[1]
+        if sample.truth is None:
+            raise InputError(f"{sample.path} has a class but no objects to draw; give a dataset with boxes")
+        path = folder / f"{sample.path.stem}.jpg"
+        _write(path, draw(picture, as_detections(sample.truth(size), size), dataset.names))
+        written.append(path)
+    return written
+
+
+def as_detections(truth: Truth, size: Size) -> Detections:
+    """Labels as what a perfect model would find: every score 1, points that are not labelled without visibility."""
+    keypoints = None
+    if truth.keypoints is not None:
+        keypoints = truth.keypoints.astype(np.float32)
+        keypoints[..., 2] = keypoints[..., 2] > 0
+    masks = None
+    if truth.masks is not None:
+        masks = np.array([_mask(part, size) for part in truth.masks], bool).reshape(-1, *size)
+    return Detections(
+        size,
+        truth.boxes.astype(np.float32),
+        np.ones(len(truth), np.float32),
+        truth.classes,
+        keypoints,
+        masks,
+    )
+
+
+def _mask(part: Segmentation, size: Size) -> Array:
+    """Bool [height, width] of polygons; run lengths are left to COCO's own tools."""
+    import cv2
+
+    mask = np.zeros(size, np.uint8)
+    if isinstance(part, list):
+        outlines = [np.round(np.array(values, float).reshape(-1, 2)).astype(np.int32) for values in part]
+        cv2.fillPoly(mask, outlines, 1)
+    return mask.astype(bool)
+
+
+def _write(path: Path, picture: Array) -> None:
+    import cv2
+
+    encoded, data = cv2.imencode(".jpg", picture)
+    if not encoded:
+        raise InputError(f"{path} cannot be encoded as JPEG")
+    with atomic_write(path) as stream:
+        stream.write(data.tobytes())
