@@ -14,6 +14,7 @@ COMMANDS = (
     "build",
     "lower",
     "deepstream",
+    "triton",
     "val",
     "zoo",
     "download",

@@ -37,6 +37,7 @@ ROOMS = tuple(name for floor in FLOORS for name in floor if (ROOT / name).is_dir
 NOT_IN_THE_PACKAGE = ("tests", "samples", "benchmarks", "docs", "build", "dist", "demo")
 
 OPTIONAL = {
+    "tritonclient",
     "pytask",
     "pytask_parallel",
     "ray",

@@ -13,10 +13,11 @@ from ...converters.options import ReadOptions
 from ...errors import InputError, UnsupportedError
 from .base import Runtime
 from .onnxruntime import OnnxRuntime
+from .triton import TritonRuntime, is_address
 
 
 def open_runtime(
-    path: Path,
+    path: Path | str,
     backend: Backend | None = None,
     device: str = "cpu",
     read: ReadOptions = ReadOptions(),
@@ -27,7 +28,7 @@ def open_runtime(
     A cfg or checkpoint is converted in memory first; TensorRT plugins in an ONNX file become standard operators there.
 
     Args:
-        path: a `.cfg`, `.pt`, `.onnx` or `.engine`.
+        path: a `.cfg`, `.pt`, `.onnx` or `.engine`, or a model on a Triton server, `triton://HOST:PORT/MODEL`.
         backend: one of `choices.BACKENDS`; None takes what fits the file.
         device: "cpu", or a GPU as "cuda:0"; an engine runs on GPU 0 unless another is named.
         read: how a cfg or checkpoint is read; of a finished model only the class names can be others.
@@ -37,6 +38,9 @@ def open_runtime(
         InputError: the file cannot be read, this backend cannot run it, or `read` asks for what only a conversion can do.
         MissingDependencyError: the backend is not installed.
     """
+    if is_address(str(path)):
+        return _open_remote(str(path), backend, read)
+    path = Path(path)
     kind = recognise(path)
     if kind == "engine" or backend in ("tensorrt", "tensorrt-rtx"):
         return _with_options(_open_engine(path, kind, backend, device), path, read)
@@ -48,6 +52,12 @@ def open_runtime(
     for phrase in lowered:
         note(f"{path}: {phrase}, since ONNX Runtime has no such plugin")
     return _with_options(runtime, path, read)
+
+
+def _open_remote(address: str, backend: Backend | None, read: ReadOptions) -> Runtime:
+    if backend:
+        raise InputError(f"{address} is run by its server; leave --backend out")
+    return _with_options(TritonRuntime(address), Path(address), read)
 
 
 def open_onnx(path: Path, device: str = "cpu", where: str = "", optimize: bool = True) -> tuple[OnnxRuntime, list[str]]:
