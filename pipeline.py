@@ -16,13 +16,13 @@ from .contract.target import parse_target
 from .converters import read_network, recognise
 from .converters.options import ReadOptions
 from .errors import InputError, UnsupportedError
+from .evaluation.calibration.calibrate import CalibrationSettings
 from .files import sha256_of, staged
 
 if TYPE_CHECKING:
     import onnx
     import onnx_graphsurgeon as gs
 
-    from .evaluation.calibration.calibrate import CalibrationSettings
     from .evaluation.calibration.quantise import Quantised
     from .graph.weights import Array
     from .graph.writer import Properties

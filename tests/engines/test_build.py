@@ -215,8 +215,8 @@ def test_installed_version_is_that_of_the_module() -> None:
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from trtzoo.engines.build_worker import build_plan
-from trtzoo.engines.builder import BuildSettings, build
+from trtzoo.engines.build.worker import build_plan
+from trtzoo.engines.build.builder import BuildSettings, build
 def progress(share, what):
     print("building", flush=True)
     time.sleep({pause})

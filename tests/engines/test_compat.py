@@ -25,7 +25,8 @@ from trtzoo.errors import InputError, MissingDependencyError, UnsupportedError
 
 ENGINES = Path(trtzoo.__file__).parent / "engines"
 FILES = (
-    "compat", "trt_log", "progress", "build_errors", "parsed_network", "build_config", "build_worker", "plan", "engine_inspect",
+    "library/compat", "library/log", "build/progress", "build/errors", "build/parsed_network", "build/config", "build/worker",
+    "plans/load", "plans/inspect",
     "runtimes/tensorrt", "runtimes/execution",
 )  # fmt: skip
 OBJECTS = {
