@@ -154,12 +154,12 @@ struct Sample {
 };
 
 // Where the grid's cells lie in the mask, `from`..`to` in network pixels on `samples` cells. The graph cut the mask to the
-// pixels first <= i < last of the box, so beyond them its rim is continued.
+// pixels first - 1.5 <= i < last + .5 of the box (graph_passes/nms/masks.py), so beyond them its rim is continued.
 std::vector<Sample> samples_along(float from, float to, unsigned int samples, float scale, unsigned int length, float first,
                                   float last) {
     const auto limit = static_cast<float>(length - 1);
-    const float low = std::clamp(std::ceil(first * scale), 0.f, limit);
-    const float high = std::clamp(std::ceil(last * scale) - 1, low, limit);
+    const float low = std::clamp(std::ceil(first * scale - 1.5f), 0.f, limit);
+    const float high = std::clamp(std::ceil(last * scale + .5f) - 1, low, limit);
     std::vector<Sample> found(samples);
     for (unsigned int i = 0; i < samples; ++i) {
         const float middle = from + (static_cast<float>(i) + .5f) * (to - from) / static_cast<float>(samples);
