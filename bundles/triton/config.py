@@ -66,7 +66,7 @@ def model_config(name: str, source: Source, max_batch: int, optional: bool) -> A
     """
     mc = schema()
     config = mc.ModelConfig(name=name, max_batch_size=max_batch)
-    if source.path.suffix == ".engine":
+    if source.is_engine:
         config.platform, config.default_model_filename = "tensorrt_plan", "model.plan"
     else:
         config.backend, config.default_model_filename = "onnxruntime", "model.onnx"

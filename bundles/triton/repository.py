@@ -74,7 +74,7 @@ def write_repository(source: Source, settings: TritonSettings, folder: Path) -> 
     if max_batch and source.defaults:
         source = without_defaults(source, version / "model.onnx")
     else:
-        shutil.copyfile(source.path, version / ("model.plan" if source.path.suffix == ".engine" else "model.onnx"))
+        shutil.copyfile(source.path, version / ("model.plan" if source.is_engine else "model.onnx"))
     config = model_config(settings.name, source, max_batch, settings.optional_thresholds)
     _write(folder / settings.name / "config.pbtxt", text_of(config))
     _write(folder / settings.name / LABELS, "".join(f"{' '.join(name.split())}\n" for name in source.meta.names))

@@ -23,7 +23,7 @@ class Source:
     """A model file.
 
     Attributes:
-        path: an `.onnx` or `.engine`.
+        path: an `.onnx`, or an engine under any other ending.
         meta: of the model.
         inputs: in order; a str in a shape is a free axis.
         outputs: in order.
@@ -37,6 +37,11 @@ class Source:
     outputs: tuple[TensorSpec, ...]
     defaults: frozenset[str] = frozenset()
     most: int | None = None
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether TensorRT runs it."""
+        return self.path.suffix != ".onnx"
 
 
 def onnx_source(path: Path) -> Source:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from bundle_models import bundle_meta
+from fake_tensorrt import example_manifest
 from triton_server import triton, wheel_or_reason
 
-from trtzoo.bundles.triton import TritonSettings, onnx_source, write_repository
+from trtzoo.bundles.triton import TritonSettings, engine_source, onnx_source, write_repository
 from trtzoo.cli import main
 from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.outputs import expected_outputs
 from trtzoo.engines.pictures.predictor import Predictor
 from trtzoo.engines.pictures.preprocess import prepare
+from trtzoo.engines.plans.manifest import write_manifest
+from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.engines.runtimes.open import open_runtime
 from trtzoo.engines.runtimes.triton import TritonRuntime, parse_address
 from trtzoo.errors import InputError
@@ -227,6 +233,22 @@ def test_a_fixed_batch_has_full_dims(tmp_path):
     text = (tmp_path / "r" / "fixed" / "config.pbtxt").read_text()
     assert "max_batch_size" not in text and "dims: [2, 3, " in text and "dynamic_batching" not in text
     assert "fixed at 2" in written.notes[0]
+
+
+@pytest.mark.parametrize("ending", ["engine", "plan"])
+def test_an_engine_is_served_as_a_plan_within_its_profile(ending, tmp_path):
+    meta = bundle_meta(layout="separate")
+    shapes = tuple((size, 3, 384, 640) for size in (1, 2, 4))
+    outputs = [EngineTensor(s.name, "output", s.dtype, (-1, *s.shape[1:])) for s in expected_outputs(meta)]
+    tensors = (EngineTensor("images", "input", "float32", (-1, 3, 384, 640), shapes), *outputs)
+    path = tmp_path / f"m.{ending}"
+    write_manifest(replace(example_manifest(), tensors=tensors, meta=meta), path)
+    path.write_bytes(b"plan")
+    written = write_repository(engine_source(path), TritonSettings("m"), tmp_path / "r")
+    text = (tmp_path / "r" / "m" / "config.pbtxt").read_text()
+    assert 'platform: "tensorrt_plan"' in text and "max_batch_size: 4" in text and "backend" not in text
+    assert (tmp_path / "r" / "m" / "1" / "model.plan").read_bytes() == b"plan"
+    assert written.notes == ("the engine takes at most 4 pictures, so max_batch_size is 4",)
 
 
 @pytest.mark.parametrize("name", ["a/b", "", ".hidden", "a b"])
