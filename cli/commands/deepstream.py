@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...contract.meta import ModelMeta
     from ...pipeline import ConvertSettings
 
-PRECISIONS = ("fp32", "fp16")
+PRECISIONS = ("fp32", "fp16", "int8")
 
 EXAMPLES = """
   trtzoo deepstream yolov8n.pt -o yolov8n-deepstream
@@ -42,7 +42,9 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=positive, default=1, metavar="N", help="pictures that are run at once (default: 1)"
     )
-    parser.add_argument("--precision", choices=PRECISIONS, help="of weights: fp32 or fp16 (default: fp32)")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, help="fp32 or fp16 of weights (default: fp32); int8 needs a MODEL that is"
+    )
     parser.add_argument(
         "--parser",
         choices=("stock", "own"),
@@ -142,10 +144,10 @@ def _copied_engine(options: argparse.Namespace, folder: Path) -> tuple[Path, Mod
 def _check_precision(options: argparse.Namespace, meta: ModelMeta) -> None:
     from ...errors import InputError
 
-    if options.precision not in (None, meta.precision):
-        raise InputError(
-            f"{options.model} is finished in {meta.precision}, --precision {options.precision} cannot change it; give the weights"
-        )
+    if options.precision in (None, meta.precision):
+        return
+    advice = "give an ONNX file or engine that is INT8" if options.precision == "int8" else "give the weights"
+    raise InputError(f"{options.model} comes out in {meta.precision}, not in --precision {options.precision}; {advice}")
 
 
 COMMAND = Command("deepstream", "write a folder that DeepStream runs as it is", EXAMPLES, _add_flags, _run)

@@ -56,6 +56,7 @@ def test_a_finished_onnx_is_dressed_for_the_parser(tmp_path):
     [
         (["--topk-all", "300", "--parser", "stock"], "at most 200 rows"),
         (["--deepstream", "6.1"], "older than 6.2"),
+        (["--precision", "int8"], "give an ONNX file or engine that is INT8"),
         (["--batch-size", "2000"], "1 to 1024"),
     ],
 )
