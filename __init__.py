@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .engines.pictures.predictor import Predictor
     from .engines.runtimes.open import open_runtime
     from .errors import TrtZooError
-    from .pipeline import Conversion, ConvertSettings, EndToEnd, convert
+    from .graph_passes.settings import EndToEnd, Half, NewThresholds, Uint8Input
+    from .pipeline import Conversion, ConvertSettings, convert
 
 __version__ = "0.1.0"
 
@@ -24,12 +25,15 @@ _HOMES = {
     "Conversion": "pipeline",
     "ConvertSettings": "pipeline",
     "Detections": "engines.pictures.detections",
-    "EndToEnd": "pipeline",
+    "EndToEnd": "graph_passes.settings",
+    "Half": "graph_passes.settings",
     "ModelMeta": "contract.meta",
+    "NewThresholds": "graph_passes.settings",
     "NmsSettings": "contract.nms",
     "Predictor": "engines.pictures.predictor",
     "ReadOptions": "converters.options",
     "TrtZooError": "errors",
+    "Uint8Input": "graph_passes.settings",
     "convert": "pipeline",
     "open_runtime": "engines.runtimes.open",
 }
@@ -39,11 +43,14 @@ __all__ = [
     "ConvertSettings",
     "Detections",
     "EndToEnd",
+    "Half",
     "ModelMeta",
+    "NewThresholds",
     "NmsSettings",
     "Predictor",
     "ReadOptions",
     "TrtZooError",
+    "Uint8Input",
     "convert",
     "open_runtime",
 ]

@@ -120,9 +120,9 @@ def predictors(subject: Subject, folder: Path) -> tuple[Predictor, Predictor]:
     """The raw graph with our numpy NMS behind it, and the end-to-end graph, at the same settings."""
     settings = NmsSettings(conf_thres=subject.conf, iou_thres=subject.iou, topk_all=300, candidates=3840)
     model, read = WEIGHTS / subject.file, ReadOptions()
-    raw = open_runtime(convert(model, folder / "raw.onnx", ConvertSettings(read)).path)
+    raw = open_runtime(convert(model, folder / "raw.onnx", ConvertSettings(read=read)).path)
     whole = open_runtime(
-        convert(model, folder / "end2end.onnx", ConvertSettings(read, end2end=EndToEnd(settings))).path
+        convert(model, folder / "end2end.onnx", ConvertSettings(read=read, end2end=EndToEnd(settings))).path
     )
     behind = replace(settings, candidates=30000)
     return Predictor(raw, behind), Predictor(whole)

@@ -38,9 +38,10 @@ from trtzoo.evaluation.calibration.heads import head_error, head_outputs
 from trtzoo.evaluation.calibration.methods import Threshold
 from trtzoo.evaluation.calibration.pictures import PictureReader
 from trtzoo.graph.skeleton import load_all
+from trtzoo.graph_passes.model import Model
 from trtzoo.graph_passes.precision.qdq.insert import Quantisation, to_int8
 from trtzoo.graph_passes.precision.qdq.points import QdqSettings
-from trtzoo.pipeline import ConvertSettings, Model, read_model
+from trtzoo.pipeline import ConvertSettings, read_model
 
 CALIBRATION = SHARED / "coco" / "examples"
 WITH_MASKS = SHARED / "coco" / "with_masks.txt"

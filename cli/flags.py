@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..contract.meta import ModelMeta
     from ..contract.nms import NmsSettings
     from ..converters.options import ReadOptions
-    from ..pipeline import NewThresholds
+    from ..graph_passes.settings import NewThresholds
 
 
 def add_reading(parser: argparse.ArgumentParser, families: Sequence[str] = FAMILIES) -> None:
@@ -114,7 +114,7 @@ def new_thresholds(options: argparse.Namespace, meta: ModelMeta) -> NewThreshold
         InputError: a flag that only takes part in making the graph.
     """
     from ..errors import InputError
-    from ..pipeline import NewThresholds
+    from ..graph_passes.settings import NewThresholds
 
     finished = ("nms", "topk_all", "multi_label", "class_agnostic", "class_thres")
     given = [dashed(flag) for flag in finished if getattr(options, flag, None) not in (None, False, [])]

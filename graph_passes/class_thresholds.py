@@ -17,9 +17,31 @@ import onnx_graphsurgeon as gs
 from ..contract.meta import ModelMeta
 from ..errors import InputError, UnsupportedError
 from ..graph.emitter import Emitter
+from .model import Model, Pass
+from .settings import EndToEnd
 
 KEY = "class_thresholds"
 """Key of `ModelMeta.extra` that holds them, by class name."""
+
+
+def filtered(wanted: EndToEnd | None) -> Pass | None:
+    """The pass that filters the raw scores."""
+    if wanted is None or not wanted.class_thresholds:
+        return None
+
+    def step(model: Model) -> Model:
+        idle = _idle(wanted.class_thresholds, model.meta.suppression(wanted.settings).conf_thres)
+        return model.with_meta(set_class_thresholds(model.graph, model.meta, wanted.class_thresholds), *idle)
+
+    return step
+
+
+def _idle(of_classes: Mapping[str, float], of_all: float) -> tuple[str, ...]:
+    """What to say of classes whose own threshold is below that of all, which keeps their lower scores out anyway."""
+    idle = [f"{name}={value:g}" for name, value in of_classes.items() if value < of_all]
+    if not idle:
+        return ()
+    return (f"--class-thres {' '.join(idle)} has no effect below --conf-thres {of_all:g}; lower --conf-thres too",)
 
 
 def set_class_thresholds(graph: gs.Graph, meta: ModelMeta, thresholds: Mapping[str, float]) -> ModelMeta:

@@ -22,9 +22,17 @@ from ..contract.meta import ModelMeta
 from ..contract.outputs import end2end_outputs, raw_outputs
 from ..errors import ModelError, UnsupportedError
 from ..graph.emitter import Emitter, Tensor
+from .model import Pass
 
 DEEPSTREAM_ROWS = 200
 """What DeepStream's NvDsInferParseYoloV5CustomBatchedNMSTLT reads of a picture's rows."""
+
+
+def dressed(layout: Layout | None) -> Pass | None:
+    """The pass that dresses the outputs of a graph as it is."""
+    if layout is None:
+        return None
+    return lambda model: model.with_meta(apply_layout(model.graph, model.meta, layout))
 
 
 def apply_layout(graph: gs.Graph, meta: ModelMeta, layout: Layout) -> ModelMeta:

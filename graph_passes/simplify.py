@@ -8,7 +8,7 @@ Graphs that trtzoo emits need none of this: onnxsim finds nothing to remove in t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..graph.compare import moved
 from ..graph.session import first_line, run_once
 from ..graph.skeleton import BATCH, load_all
 from ..graph.weights import Array
+from .model import Model, Pass
 
 TOLERANCE = 1e-4
 """How far an output may move, relative to its largest value: what folding a batch normalisation costs in float32."""
@@ -47,6 +48,26 @@ class Simplification:
             f"simplified from {self.nodes_before} to {self.nodes_after} nodes; outputs on a random input moved by "
             f"{self.difference:.1e} of their largest value (allowed {TOLERANCE:.0e})"
         )
+
+
+def simplified(wanted: bool) -> Pass | None:
+    """The pass that simplifies."""
+
+    def step(model: Model) -> Model:
+        graph, done = simplify(model.graph)
+        return replace(model, graph=graph).noted(str(done))
+
+    return step if wanted else None
+
+
+def simplify_onnx(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
+    """Simplify a model of any origin; returns it, and a sentence that says what was done.
+
+    Raises:
+        TrtZooError: as `simplify`.
+    """
+    graph, done = simplify(gs.import_onnx(model))
+    return load_all(graph, {}), str(done)
 
 
 def simplify(graph: gs.Graph) -> tuple[gs.Graph, Simplification]:

@@ -16,6 +16,8 @@ from ..contract.outputs import THRESHOLD_ROWS
 from ..errors import ModelError, UnsupportedError
 from ..graph.emitter import Emitter, Tensor
 from ..graph.skeleton import Input
+from .model import Model, Pass
+from .settings import EndToEnd, NewThresholds
 
 CONF, IOU = "nms.conf_thres", "nms.iou_thres"
 """Names of the constants, float32 [1]."""
@@ -51,6 +53,29 @@ def threshold_constants(emit: Emitter, settings: GraphNms) -> Thresholds:
 def plugin_iou(iou_thres: float) -> float:
     """The IoU threshold as an attribute of a plugin."""
     return max(float(iou_thres), SMALLEST_PLUGIN_IOU)
+
+
+def changed(wanted: NewThresholds | None) -> Pass | None:
+    """The pass that gives a finished graph other thresholds."""
+    if wanted is None:
+        return None
+
+    def change(model: Model) -> Model:
+        return model.with_meta(set_thresholds(model.graph, model.meta, wanted.conf_thres, wanted.iou_thres))
+
+    return change
+
+
+def made_inputs(wanted: EndToEnd | None) -> Pass | None:
+    """The pass that makes inputs of the thresholds; with defaults where the target takes them."""
+    if wanted is None or not wanted.runtime_thresholds:
+        return None
+    defaults = wanted.parsed_target.kind == "onnxruntime"
+
+    def make(model: Model) -> Model:
+        return model.with_meta(runtime_thresholds(model.graph, model.meta, defaults=defaults))
+
+    return make
 
 
 def set_thresholds(

@@ -16,6 +16,19 @@ from ..contract.choices import AxisOrder, Colour
 from ..contract.meta import ModelMeta
 from ..errors import UnsupportedError
 from ..graph.editor import GraphEditor
+from .model import Model, Pass
+from .settings import Uint8Input
+
+
+def taken(wanted: Uint8Input | None) -> Pass | None:
+    """The pass that lets the graph take frames."""
+    if wanted is None:
+        return None
+
+    def step(model: Model) -> Model:
+        return model.with_meta(to_uint8_input(model.graph, model.meta, wanted.axes, wanted.colour))
+
+    return step
 
 
 def to_uint8_input(graph: gs.Graph, meta: ModelMeta, axes: AxisOrder = "hwc", colour: Colour = "bgr") -> ModelMeta:

@@ -16,7 +16,7 @@ from trtzoo.engines.build.builder import BuildSettings, build
 from trtzoo.engines.pictures.detect import detect
 from trtzoo.engines.pictures.sources import find_sources
 from trtzoo.errors import MissingDependencyError
-from trtzoo.pipeline import Half
+from trtzoo.graph_passes.settings import Half
 
 SAMPLES = Path(__file__).resolve().parent
 

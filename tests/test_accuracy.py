@@ -14,7 +14,7 @@ import pytest
 from shared import WEIGHTS, needs_weights
 
 from trtzoo import ConvertSettings, EndToEnd, NmsSettings, Predictor, convert, open_runtime
-from trtzoo.pipeline import Half
+from trtzoo.graph_passes.settings import Half
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 PICTURES, SEED = 40, 4711

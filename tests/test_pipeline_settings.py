@@ -12,7 +12,8 @@ from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.properties import from_properties
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.graph.skeleton import read_onnx
-from trtzoo.pipeline import ConvertSettings, EndToEnd, Half, NewThresholds, Uint8Input, convert
+from trtzoo.graph_passes.settings import EndToEnd, Half, NewThresholds, Uint8Input
+from trtzoo.pipeline import ConvertSettings, convert
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def _run(options: argparse.Namespace) -> int | None:
         options.recover != "distill",
         "--recover distill is for `convert --int8`, which writes what was trained",
     )
-    model = read_model(options.model, ConvertSettings(read_options(options)))
+    model = read_model(options.model, ConvertSettings(read=read_options(options)))
     with console.progress("calibrating") as report:
         found = quantise(model.graph, model.meta, options.model.stem, settings, report)
         for note in found.notes:

@@ -138,7 +138,7 @@ def _run(options: argparse.Namespace) -> None:
 def _convert_module(options: argparse.Namespace) -> None:
     from ... import console
     from ...converters.torch_module import export_module
-    from ...pipeline import simplify_model
+    from ...graph_passes.simplify import simplify_onnx
 
     require(
         options,
@@ -153,7 +153,7 @@ def _convert_module(options: argparse.Namespace) -> None:
     output = options.output or Path(f"{options.spec.rpartition(':')[2]}.onnx")
     done = export_module(
         options.spec, options.weights, _shape(options.input), options.opset or 17, output,
-        dynamic=options.dynamic, simplify=simplify_model if options.simplify else None,
+        dynamic=options.dynamic, simplify=simplify_onnx if options.simplify else None,
     )  # fmt: skip
     for note in done.notes:
         console.note(note)
@@ -171,7 +171,8 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
-    from ...pipeline import ConvertSettings, EndToEnd, Half, NewThresholds, Uint8Input
+    from ...graph_passes.settings import EndToEnd, Half, NewThresholds, Uint8Input
+    from ...pipeline import ConvertSettings
 
     _check_flags(options)
     classes, target = dict(options.class_thres), options.target or "onnxruntime"

@@ -105,9 +105,10 @@ def _convert_settings(options: argparse.Namespace, settings: DeepStreamSettings)
 
     from ...bundles.deepstream import choose_parser, layout_for
     from ...contract.nms import TOPK_ALL
-    from ...pipeline import ConvertSettings, EndToEnd, Half, read_model
+    from ...graph_passes.settings import EndToEnd, Half
+    from ...pipeline import ConvertSettings, read_model
 
-    plain = ConvertSettings(read_options(options), batch=None, verify=not options.no_verify)
+    plain = ConvertSettings(read=read_options(options), batch=None, verify=not options.no_verify)
     meta = read_model(options.model, plain).meta
     rows = meta.nms.topk_all if meta.nms else options.topk_all or TOPK_ALL
     thresholds = dict(options.class_thres)

@@ -88,9 +88,10 @@ def _source(options: argparse.Namespace, scratch: Path) -> Source:
 def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
     from dataclasses import replace
 
-    from ...pipeline import ConvertSettings, EndToEnd, Uint8Input, read_model
+    from ...graph_passes.settings import EndToEnd, Uint8Input
+    from ...pipeline import ConvertSettings, read_model
 
-    plain = ConvertSettings(read_options(options), batch=None, verify=not options.no_verify)
+    plain = ConvertSettings(read=read_options(options), batch=None, verify=not options.no_verify)
     meta = read_model(options.model, plain).meta
     plain = replace(plain, uint8_input=Uint8Input() if options.uint8_input else None)
     if meta.task == "classify":

@@ -14,6 +14,8 @@ from ...contract.target import Target
 from ...errors import InputError
 from ...graph.emitter import Emitter, Tensor
 from ..layouts import check_layout, dress_rows
+from ..model import Model, Pass
+from ..settings import EndToEnd
 from .assembly import assemble
 from .candidates import Survivors
 from .choose import choose
@@ -28,6 +30,20 @@ SURVIVORS: Mapping[str, Callable[[Emitter, Heads, GraphNms], Survivors]] = {
     "none": no_suppression.survivors,
 }  # fmt: skip
 """The routes that only say which candidates survive."""
+
+
+def added(wanted: EndToEnd | None, layout: Layout | None) -> Pass | None:
+    """The pass that puts NMS behind the raw heads."""
+    if wanted is None:
+        return None
+
+    def step(model: Model) -> Model:
+        if model.meta.end2end:
+            raise InputError(f"{model.where} is end to end already; leave --end2end out, or convert the original model")
+        target = wanted.parsed_target
+        return model.with_meta(*add_nms(model.graph, model.meta, wanted.settings, target, layout or "separate"))
+
+    return step
 
 
 def add_nms(

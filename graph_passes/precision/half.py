@@ -8,7 +8,7 @@ if its constants fit: weights are never clipped. TensorRT and ONNX Runtime then 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from ...errors import UnsupportedError
 from ...graph.editor import GraphEditor
 from ...graph.integers import integer_operators
 from ...graph.skeleton import constant, weight_of
+from ..model import Model, Pass
+from ..settings import Half
 from ..thresholds import CONF_INPUT, IOU_INPUT
 from .body import find_body
 from .tensor_types import formal_type, infer_types, node_schema
@@ -32,6 +34,9 @@ _TYPED_BY_ATTRIBUTE = ("ConstantOfShape", "EyeLike", "RandomNormal", "RandomUnif
                        "RandomUniformLike", "Bernoulli")  # fmt: skip
 FEW_NOTES = 3
 """More nodes than this that stay in single for one reason share a note."""
+
+FindOverflow = Callable[[Model, str], Mapping[str, str]]
+"""A model and a picture, folder or pattern -> nodes whose values leave half precision on them, and why."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,27 @@ def _kept_notes(reason: str, names: Sequence[str]) -> list[str]:
     if len(names) > FEW_NOTES:
         return [f"FP16: {len(names)} nodes stay in single, {names[0]} the first: {reason}"]
     return [f"FP16: {name} stays in single: {reason}" for name in names]
+
+
+def measured(wanted: Half | None, find_overflow: FindOverflow) -> Pass | None:
+    """The pass that runs pictures and remembers which nodes cannot work in half precision."""
+    pictures = wanted and wanted.pictures
+    if not pictures:
+        return None
+    return lambda model: replace(model, keep_fp32=find_overflow(model, pictures))
+
+
+def halved(wanted: Half | None) -> Pass | None:
+    """The pass to half precision."""
+    if wanted is None:
+        return None
+
+    def step(model: Model) -> Model:
+        meta, report = to_half(model.graph, model.meta, model.keep_fp32, wanted.half_io)
+        report.require_change()
+        return model.with_meta(meta, *report.notes())
+
+    return step
 
 
 def to_half(

@@ -7,6 +7,20 @@ import onnx_graphsurgeon as gs
 from ...contract.target import Target
 from ...errors import UnsupportedError
 from ...graph.integers import integer_operators
+from ..model import Model, Pass
+from ..settings import EndToEnd
+
+
+def refused(wanted: EndToEnd | None) -> Pass | None:
+    """The pass that refuses them for the target, and leaves the graph as it is."""
+    if wanted is None:
+        return None
+
+    def step(model: Model) -> Model:
+        refuse_integer_operators(model.graph, wanted.parsed_target)
+        return model
+
+    return step
 
 
 def refuse_integer_operators(graph: gs.Graph, target: Target) -> None:

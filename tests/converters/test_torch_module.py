@@ -13,7 +13,7 @@ from running import run_onnx
 from trtzoo.converters import torch_module
 from trtzoo.converters.torch_module import export_module
 from trtzoo.errors import InputError, MissingDependencyError, ModelError, UnsupportedError, VerificationError
-from trtzoo.pipeline import simplify_model
+from trtzoo.graph_passes.simplify import simplify_onnx
 
 torch = pytest.importorskip("torch", reason="exporting modules is an extra")
 
@@ -137,7 +137,7 @@ def test_a_free_batch_takes_several_images(package):
 
 def test_simplify_says_what_it_did(package):
     pytest.importorskip("onnxsim")
-    result = export(package, simplify=simplify_model)
+    result = export(package, simplify=simplify_onnx)
     assert "simplified from" in result.notes[-1]
 
 

@@ -18,6 +18,7 @@ from rounded import rounded
 from shared import COCO, WEIGHTS, needs_weights
 
 from trtzoo.contract.meta import ModelMeta
+from trtzoo.contract.nms import NmsSettings
 from trtzoo.converters import read_network
 from trtzoo.converters.network import Network, to_graph
 from trtzoo.converters.options import ReadOptions
@@ -91,7 +92,7 @@ def detections(model: str, how: str) -> list[Detections]:
         assert report.kept == ()
     if how == "rounded":
         graph = rounded(graph)
-    predictor = Predictor(Session(graph, meta))
+    predictor = Predictor(Session(graph, meta), NmsSettings(iou_thres=0.45))
     return [predictor([cv2.imread(str(path))])[0] for path in pictures()]
 
 

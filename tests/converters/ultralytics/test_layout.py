@@ -45,7 +45,7 @@ def compare(picture: Path, model: Path, ours: Path, folder: Path) -> dict:
 
 @pytest.mark.parametrize(("model", "picture", "end2end", "head"), CASES.values(), ids=CASES)
 def test_the_framework_predicts_the_same(model, picture, end2end, head, tmp_path):
-    settings = ConvertSettings(ReadOptions(head=head), end2end=end2end, layout="ultralytics", verify=False)
+    settings = ConvertSettings(read=ReadOptions(head=head), end2end=end2end, layout="ultralytics", verify=False)
     ours = convert(WEIGHTS / model, tmp_path / "ours.onnx", settings).path
     result = compare(WEIGHTS / picture, WEIGHTS / model, ours, tmp_path)
     found, expected = result["objects"]
