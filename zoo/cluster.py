@@ -84,7 +84,7 @@ class RayRunner:
             for reference in self._pending:
                 self._ray.cancel(reference, force=True)
 
-    def _wait(self, step: Step) -> tuple[int, bytes, bytes]:
+    def _wait(self, step: Step) -> tuple[int, bytes]:
         with self._lock:
             if self._stopped:
                 raise StepError("interrupted")
@@ -94,13 +94,13 @@ class RayRunner:
             reference = self._remote.options(**options).remote(step, str(self._folder))
             self._pending.add(reference)
         try:
-            code, out, err = self._ray.get(reference)
+            code, err = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             raise StepError(f"lost on the cluster: {str(error).strip().splitlines()[0][:200]}") from error
         finally:
             with self._lock:
                 self._pending.discard(reference)
-        return int(code), bytes(out), bytes(err)
+        return int(code), bytes(err)
 
     def _connect(self, address: str) -> None:
         _require_answer(address)
@@ -133,17 +133,18 @@ def _require_answer(address: str) -> None:
         ) from error
 
 
-def _run_command(step: Step, folder: str) -> tuple[int, bytes, bytes]:
-    """On a node: exit code, output and errors of a step's command, which dies with the worker that waits for it."""
+def _run_command(step: Step, folder: str) -> tuple[int, bytes]:
+    """On a node: exit code and errors of a step's command, which dies with the worker that waits for it."""
     done = subprocess.run(
         command_line(step, os.getpid()),
         cwd=folder,
         env=environment(),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         check=False,
     )
-    return done.returncode, done.stdout, done.stderr
+    return done.returncode, done.stderr
 
 
 def _import_ray() -> Any:

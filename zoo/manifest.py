@@ -18,6 +18,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 Score = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][\w.-]*$")]
+Bundle = Annotated[str, msgspec.Meta(pattern=r"^(triton|deepstream(:\d+\.\d+)?)$")]
 Size = Count | Annotated[list[Count], msgspec.Meta(min_length=2, max_length=2)]
 
 
@@ -65,7 +66,11 @@ class On(_Strict, frozen=True, kw_only=True):
 
 
 class Settings(_Strict, frozen=True, kw_only=True):
-    """What a model is made into; the same keys stand under `defaults` and under each model."""
+    """What a model is made into; the same keys stand under `defaults` and under each model.
+
+    `verify` lets each command check what it wrote; `val` names labelled pictures to measure every variant on; `bundles`
+    are "triton" and "deepstream" with a release, "deepstream:7.1".
+    """
 
     size: Size | None = None
     batch: Count | Literal["dynamic"] | None = None
@@ -73,7 +78,7 @@ class Settings(_Strict, frozen=True, kw_only=True):
     nms: Nms | None = None
     precisions: list[Precision] | None = None
     targets: list[str | On] | None = None
-    bundles: list[str] | None = None
+    bundles: list[Bundle] | None = None
     calibration: Calibration | None = None
     build: Build | None = None
     verify: bool | None = None

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from ..files import atomic_write
 from .steps import Step
 
 
@@ -56,10 +55,10 @@ class LocalRunner:
         for output in step.outputs:
             output.parent.mkdir(parents=True, exist_ok=True)
         process = self._start(step)
-        out, err = process.communicate()
+        _, err = process.communicate()
         with self._lock:
             self._running.discard(process)
-        check(step, process.returncode, out, err)
+        check(step, process.returncode, err)
 
     @property
     def workers(self) -> int:
@@ -80,7 +79,7 @@ class LocalRunner:
                 raise StepError("interrupted")
             process = subprocess.Popen(
                 command_line(step, os.getpid()),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                 cwd=self._folder, env=environment(), start_new_session=True,
             )  # fmt: skip
             self._running.add(process)
@@ -97,17 +96,14 @@ def environment() -> Mapping[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-def check(step: Step, code: int, out: bytes, err: bytes) -> None:
-    """Keep what a step printed, if it ended well.
+def check(step: Step, code: int, err: bytes) -> None:
+    """See that a step ended well and wrote everything.
 
     Raises:
         StepError: it did not, or left an output out.
     """
     if code not in DONE:
         raise StepError(_last_words(code, err))
-    if step.stdout:
-        with atomic_write(step.stdout) as stream:
-            stream.write(out)
     missing = [path.name for path in step.outputs if not path.exists()]
     if missing:
         raise StepError(f"`trtzoo {step.command[0]}` ended well but wrote no {', '.join(missing)}")

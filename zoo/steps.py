@@ -1,7 +1,8 @@
 r"""What a zoo consists of: steps, each one command of trtzoo that reads files and writes files.
 
-    fetch . convert . build . verify . val . bundle        one chain a model, precision and target
-          \ calibrate /
+    fetch . convert . build         one chain a model, precision and target
+                    . val
+                    . bundle
 
 A step is data. Its command line is all that it does, so that a changed setting is a changed step, and nothing else is.
 """
@@ -9,12 +10,17 @@ A step is data. Its command line is all that it does, so that a changed setting 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from ..contract.target import parse_target
 from .download import files_of
 from .manifest import Model, Nms, On, Zoo, resolved
+
+CHECKS_ITSELF = ("convert", "build", "bundle")
+"""Kinds whose commands run what they wrote once, unless they are told not to."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,11 @@ class Step:
     Attributes:
         id: model, what is made, and the kind of step: "yolov8n/fp16-tensorrt/build".
         model: name of the model.
-        kind: "fetch", "calibrate", "convert", "build", "verify", "val" or "bundle".
+        kind: "fetch", "convert", "build", "val" or "bundle".
         command: arguments of `trtzoo`; paths in them are absolute.
         inputs: files and folders that it reads.
         outputs: files that it writes.
         gpu: label of the GPU that it needs, "" for none in particular.
-        stdout: file that takes what it prints, one of `outputs`.
     """
 
     id: str
@@ -39,7 +44,6 @@ class Step:
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
     gpu: str = ""
-    stdout: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def _of_model(model: Model, base: Path, output: Path) -> Iterator[Step]:
             for step in _of_variant(model, source, precision, target, base, output):
                 if not made.intersection(step.outputs):
                     made.update(step.outputs)
-                    yield step
+                    yield step if model.verify else unchecked(step)
 
 
 def _source(model: Model, base: Path, output: Path) -> tuple[Source, Step | None]:
@@ -134,6 +138,44 @@ def _of_variant(
         build = ("build", str(onnx), "-o", str(final), "--target", text, *_build_flags(model))
         outputs = (final, final.with_name(f"{final.name}.json"))
         yield Step(f"{prefix}/build", model.name, "build", build, (onnx,), outputs, gpu)
+    if model.val:
+        yield _val(model, prefix, onnx, (base / model.val).resolve())
+    for bundle in model.bundles or []:
+        yield _bundle(model, source, precision, bundle, prefix, onnx)
+
+
+def unchecked(step: Step) -> Step:
+    """The same step without the check of what it wrote."""
+    return replace(step, command=(*step.command, "--no-verify")) if step.kind in CHECKS_ITSELF else step
+
+
+def _val(model: Model, prefix: str, onnx: Path, data: Path) -> Step:
+    """Accuracy of the variant's graph on labelled pictures, on ONNX Runtime."""
+    folder = onnx.parent / "val"
+    command = ("val", str(onnx), "--data", str(data), "-o", str(folder), "--no-plots")
+    return Step(f"{prefix}/val", model.name, "val", command, (onnx, data), (folder / "val.json",))
+
+
+def _bundle(model: Model, source: Source, precision: str, bundle: str, prefix: str, onnx: Path) -> Step:
+    """A folder for DeepStream, made of the weights (INT8: of the variant's graph), or a Triton repository of the graph."""
+    folder, id = onnx.parent / bundle.replace(":", "-"), f"{prefix}/{bundle.replace(':', '-')}"
+    if bundle == "triton":
+        command = ("triton", str(onnx), "-o", str(folder), "--name", model.name)
+        return Step(id, model.name, "bundle", command, (onnx,), (folder / model.name / "config.pbtxt",))
+    whole = precision != "int8"
+    files, options = (source.files, source.options) if whole else ((onnx,), ())
+    flags = _nms_flags(_for_bundle(model.nms or Nms())) if whole else []
+    release = bundle.partition(":")[2]
+    command = (
+        "deepstream", str(source.model if whole else onnx), "-o", str(folder), "--precision", precision,
+        *(("--deepstream", release) if release else ()), *options, *flags,
+    )  # fmt: skip
+    return Step(id, model.name, "bundle", command, files, (folder / "config_infer_primary.txt",))
+
+
+def _for_bundle(nms: Nms) -> Nms:
+    """What of the NMS settings a bundle takes."""
+    return msgspec.structs.replace(nms, nms_candidates=None, runtime_thresholds=False)
 
 
 def _convert_flags(model: Model, precision: str, target: str, base: Path) -> list[str]:

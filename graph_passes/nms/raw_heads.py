@@ -14,7 +14,7 @@ from ...graph.emitter import Tensor
 
 @dataclass(frozen=True)
 class Heads:
-    """The raw heads (DESIGN: the raw-head contract); those a task does not have are None.
+    """The raw heads of the contract (`contract.outputs.raw_outputs`); those a task does not have are None.
 
     Attributes:
         boxes: [B, A, 4] x1, y1, x2, y2, or [B, A, 5] cx, cy, w, h, angle; network-input pixels and radians.

@@ -111,7 +111,7 @@ CONFIG = """
 def test_an_applications_config_becomes_the_phases(tmp_path):
     path = Path(write(tmp_path, CONFIG, "config.yaml"))
     steps = {step.kind: step for step in single_steps(read_config(path), tmp_path, "tensorrt-rtx")}
-    assert list(steps) == ["fetch", "convert", "build", "verify"]
+    assert list(steps) == ["fetch", "convert", "build"]
     assert steps["fetch"].command == ("download", "yolo11n-pose", "-o", str(tmp_path / "models" / "yolo11n-pose.pt"))
     convert = " ".join(steps["convert"].command)
     for flags in (

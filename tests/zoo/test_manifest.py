@@ -57,6 +57,7 @@ MISTAKES = {
     "an unknown precision": (MODEL + "  precisions: [fp32, fp8]\n", 5, "fp8"),
     "an unknown target": (MODEL + "  targets: [tensort]\n", 3, "'tensort' is not known"),
     "int8 without pictures": (MODEL + "  precisions: [int8]\n", 3, "calibration"),
+    "an unknown bundle": (MODEL + "  bundles: [openvino]\n", 5, "bundles"),
     "two models of one name": (MODEL + "- {name: a, source: b.cfg}\n", 5, "a second model is named 'a'"),
     "a key twice": (MODEL + "  source: b.cfg\n", 5, "'source' stands here a second time"),
     "a name with a slash": ("zoo: 1\nmodels:\n- {name: a/b, source: a.cfg}\n", 3, "name"),

@@ -117,3 +117,28 @@ def test_only_takes_what_matches_and_what_that_needs(steps):
     assert ids == ["a/fp16-tensorrt-rtx/convert", "a/fp16-tensorrt-rtx/build", "b/fp32-onnxruntime/convert"]
     with pytest.raises(InputError, match="--only c matches no step; the models are a, b"):
         chosen(found, ["a", "c"])
+
+
+def test_the_check_of_each_command_can_be_left_out(steps):
+    found = steps("- {name: b, source: b.onnx, targets: [tensorrt-rtx], verify: false}")
+    assert all(step.command[-1] == "--no-verify" for step in found.values())
+
+
+def test_every_variant_is_measured_and_bundled(steps):
+    text = "- {name: a, source: a.cfg, precisions: [fp16], val: pictures, bundles: [triton, 'deepstream:7.1'], nms: {conf_thres: 0.4}}"
+    found = steps(text)
+    assert [step.kind for step in found.values()] == ["convert", "val", "bundle", "bundle"]
+    commands = {id.rpartition("/")[2]: " ".join(step.command) for id, step in found.items()}
+    assert "--no-plots" in commands["val"] and commands["val"].startswith("val ")
+    assert commands["triton"].endswith("--name a")
+    assert "--precision fp16 --deepstream 7.1" in commands["deepstream-7.1"]
+    assert "--conf-thres 0.4" in commands["deepstream-7.1"]
+
+
+def test_a_bundle_of_an_int8_model_is_made_of_its_graph(steps):
+    found = steps(
+        "- {name: b, source: b.onnx, precisions: [int8], calibration: {path: pictures}, bundles: [deepstream]}"
+    )
+    convert, bundle = found.values()
+    assert bundle.inputs == convert.outputs
+    assert bundle.command[1] == str(convert.outputs[0])
