@@ -65,8 +65,8 @@ def add_calibration(group: Any) -> None:
     )
     group.add_argument(
         "--recover",
-        choices=("bias", "none"),
-        help="what wins back accuracy: corrected biases, or nothing (default: bias)",
+        choices=("bias", "distill", "none"),
+        help="what wins back accuracy: corrected biases, training without labels behind them, or nothing (default: bias)",
     )
 
 

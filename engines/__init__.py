@@ -1,9 +1,10 @@
 """ONNX files become engines, and everything that runs a model.
 
-running   load (which runtime), runtimes/, predictor = preprocess -> runtime -> postprocess (nms) -> detections,
-          detect (files in, pictures and JSON out) with sources and drawing; check and overflow run a graph once
-building  builder asks, child and worker_process carry, build_worker does: parsed_network, profiles, build_config,
-          timing_cache, progress, trt_log, build_errors; record -> manifest; contract and freshness judge
-reading   engine_file (what is it), plan (load it or say why not), engine_inspect, layers, tensors, onnx_header
-versions  compat (what differs between TensorRT 10, 11 and RTX), cuda_driver, trtexec (for other machines)
+library    TensorRT itself: what differs between its versions (compat), its log, the CUDA driver below it
+build      builder asks, parent and worker_process carry, worker does: parsed_network, profiles, config, timing_cache,
+           progress, errors; record -> manifest; trtexec for other machines
+plans      engines as files: identify (what is it), load (or say why not), manifest, inspect, layers, tensors, freshness
+runtimes   open (which one), onnxruntime, tensorrt, torch, triton behind one interface (base); check runs a graph once
+pictures   predictor = preprocess -> runtime -> postprocess (nms) -> detections; detect (files in, pictures and JSON out)
+           with sources and drawing; overflow runs pictures for half precision
 """

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
 from ..contract.target import parse_target
 from .download import files_of
 from .manifest import Model, Nms, On, Zoo, resolved
@@ -164,18 +162,13 @@ def _bundle(model: Model, source: Source, precision: str, bundle: str, prefix: s
         return Step(id, model.name, "bundle", command, (onnx,), (folder / model.name / "config.pbtxt",))
     whole = precision != "int8"
     files, options = (source.files, source.options) if whole else ((onnx,), ())
-    flags = _nms_flags(_for_bundle(model.nms or Nms())) if whole else []
+    flags = _nms_flags(model.nms or Nms(), bundle=True) if whole else []
     release = bundle.partition(":")[2]
     command = (
         "deepstream", str(source.model if whole else onnx), "-o", str(folder), "--precision", precision,
         *(("--deepstream", release) if release else ()), *options, *flags,
     )  # fmt: skip
     return Step(id, model.name, "bundle", command, files, (folder / "config_infer_primary.txt",))
-
-
-def _for_bundle(nms: Nms) -> Nms:
-    """What of the NMS settings a bundle takes."""
-    return msgspec.structs.replace(nms, nms_candidates=None, runtime_thresholds=False)
 
 
 def _convert_flags(model: Model, precision: str, target: str, base: Path) -> list[str]:
@@ -193,19 +186,23 @@ def _convert_flags(model: Model, precision: str, target: str, base: Path) -> lis
     return flags
 
 
-def _nms_flags(nms: Nms) -> list[str]:
+def _nms_flags(nms: Nms, bundle: bool = False) -> list[str]:
+    """Flags of `convert --end2end`, or those of them that a bundle takes too."""
     flags = _given(
         nms=nms.route,
         conf_thres=nms.conf_thres,
         iou_thres=nms.iou_thres,
         topk_all=nms.topk_all,
-        nms_candidates=nms.nms_candidates,
+        nms_candidates=None if bundle else nms.nms_candidates,
     )
     if nms.multi_label is not None:
         flags.append("--multi-label" if nms.multi_label else "--single-label")
     return flags + [
         flag
-        for flag, wanted in (("--class-agnostic", nms.class_agnostic), ("--runtime-thresholds", nms.runtime_thresholds))
+        for flag, wanted in (
+            ("--class-agnostic", nms.class_agnostic),
+            ("--runtime-thresholds", nms.runtime_thresholds and not bundle),
+        )
         if wanted
     ]
 

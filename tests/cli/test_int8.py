@@ -102,3 +102,14 @@ def test_build_quantises_and_the_manifest_counts_int8_layers(capsys):
     manifest = json.loads(Path("s.engine.json").read_text())
     assert sum(count for kind, count in manifest["precision"].items() if "int8" in kind) >= 18
     assert operators("s.int8.onnx").count("QuantizeLinear") == 17
+
+
+def test_distillation_is_reached_from_the_command_line(capsys):
+    pytest.importorskip("torch", reason="torch is not installed")
+    flags = ["--int8", "--calib-path", PICTURES, "--recover", "distill", "--distill-steps", "1", "--distill-batch", "1"]
+    assert main(["convert", MODEL, *SMALL, *flags, "-o", "d.onnx"]) == 0
+    assert operators("d.onnx").count("QuantizeLinear") == 17
+    with pytest.raises(SystemExit) as ended:
+        main(["calibrate", MODEL, *SMALL, "--calib-path", PICTURES, "--recover", "distill"])
+    assert ended.value.code == 2
+    assert "--recover distill is for `convert --int8`" in capsys.readouterr().err
