@@ -36,7 +36,7 @@ def _silent(share: float, step: str) -> None:
     """Tell nobody."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConvertSettings(PassSettings):
     """Everything that `convert` can be told: what the passes do (`PassSettings`), how the file is read, what is written.
 

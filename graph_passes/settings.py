@@ -85,7 +85,7 @@ class Uint8Input:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PassSettings:
     """Everything that the passes can be told; None leaves the graph as it is.
 

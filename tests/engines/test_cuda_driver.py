@@ -57,6 +57,28 @@ def test_successful_calls_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda.close()
 
 
+def test_memory_is_freed_by_the_function_of_its_kind_and_recording_is_relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the CUDA Driver API's reference: cuMemAlloc and cuMemFree, cuMemAllocHost and cuMemFreeHost; relaxed capture is 2."""
+    page_locked = ctypes.create_string_buffer(16)
+    addresses = {"cuMemAlloc_v2": 4096, "cuMemAllocHost_v2": ctypes.addressof(page_locked)}
+    calls: list[tuple[str, list[Any]]] = []
+
+    def call(name: str, *arguments: Any) -> None:
+        calls.append((name, [getattr(argument, "value", None) for argument in arguments]))
+        if name in addresses:
+            arguments[0]._obj.value = addresses[name]
+
+    monkeypatch.setattr(cuda_driver, "_call", call)
+    cuda = Cuda()
+    cuda.allocate(8)
+    cuda.allocate_host(8)
+    cuda.begin_capture()
+    cuda.close()
+    freed = {name: values[0] for name, values in calls if name.startswith("cuMemFree")}
+    assert freed == {"cuMemFree_v2": 4096, "cuMemFreeHost": ctypes.addressof(page_locked)}
+    assert [values[1] for name, values in calls if name == "cuStreamBeginCapture_v2"] == [2]
+
+
 @needs_gpu
 def test_copies_and_graph() -> None:
     cuda = Cuda()

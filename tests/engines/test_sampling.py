@@ -91,7 +91,7 @@ def test_the_metadata_decides(resize):
 def test_scores_are_those_that_darknet_prints(tmp_path):
     """pjreddie's darknet (Debian's package), which letterboxes, on its own dog.jpg; OpenCV's sampling gives the car .64."""
     read = ReadOptions(names=WEIGHTS / "coco.names")
-    runtime = open_runtime(convert(WEIGHTS / "yolov3-tiny.cfg", tmp_path / "m.onnx", ConvertSettings(read)).path)
+    runtime = open_runtime(convert(WEIGHTS / "yolov3-tiny.cfg", tmp_path / "m.onnx", ConvertSettings(read=read)).path)
     runtime.meta = replace(runtime.meta, preprocess=replace(runtime.meta.preprocess, resize="letterbox"))
     [found] = Predictor(runtime)([read_picture(WEIGHTS / "dog.jpg")])
     best: dict[str, float] = {}
