@@ -84,13 +84,13 @@ def test_a_failed_command_gives_its_last_word(runner, tmp_path):
     assert "--opset 3 is not supported" in found["a"][1]
 
 
-def workers_of_steps():
-    """Process numbers of Ray workers that wait for a step's command."""
+def workers_of_steps(folder):
+    """Process numbers of Ray workers that wait for a step's command in a folder; other tests' steps may run beside it."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError, IndexError, ValueError):
             words = path.read_bytes().decode(errors="replace").split("\0")
-            if "trtzoo.zoo.child" in words:
+            if "trtzoo.zoo.child" in words and any(word.startswith(str(folder)) for word in words):
                 found.append(int(words[words.index("trtzoo.zoo.child") + 1]))
     return found
 
@@ -103,7 +103,7 @@ def test_a_killed_worker_costs_only_its_own_step_a_second_start(runner, tmp_path
         if step.model == "b" and what == "start":
             import threading
 
-            threading.Thread(target=kill_one, args=(killed,)).start()
+            threading.Thread(target=kill_one, args=(tmp_path, killed)).start()
 
     steps = [convert(tmp_path, name) for name in "abc"]
     found = states(run_steps(steps, tmp_path / "out", runner, 1, report))
@@ -112,10 +112,10 @@ def test_a_killed_worker_costs_only_its_own_step_a_second_start(runner, tmp_path
     assert set(started.values()) == {1}
 
 
-def kill_one(killed):
+def kill_one(folder, killed):
     end = time.monotonic() + 10
     while not killed and time.monotonic() < end:
-        for number in workers_of_steps():
+        for number in workers_of_steps(folder):
             os.kill(number, signal.SIGKILL)
             killed.append(number)
             return
