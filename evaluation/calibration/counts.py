@@ -17,7 +17,7 @@ PREFIXES = 1 << 16
 MAGNITUDES = 1 << 15
 _NOT_FINITE = 0x7F80
 LARGE, STEP = 1 << 16, 3
-"""Of tensors with more values than this every third is counted: a pass then costs a tenth more than without counting."""
+"""Of tensors with more values than this every third is counted, to save time."""
 
 
 @dataclass(frozen=True)
