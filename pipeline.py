@@ -15,7 +15,7 @@ from .contract.properties import from_properties
 from .converters import read_network, recognise
 from .converters.options import ReadOptions
 from .errors import InputError
-from .evaluation.calibration.calibrate import CalibrationSettings
+from .evaluation.calibration.settings import CalibrationSettings
 from .files import staged
 from .graph_passes.model import Model
 from .graph_passes.settings import PassSettings
@@ -172,7 +172,7 @@ def load_model(path: Path, settings: ConvertSettings, progress: Progress = _sile
     from .graph_passes.plan import plan
 
     model = read_model(path, settings)
-    find_numbers = partial(_int8_numbers, path, settings, progress) if settings.int8 else None
+    find_numbers = partial(_int8_numbers, path, settings.read, settings.int8, progress) if settings.int8 else None
     for step in plan(settings, _overflow, find_numbers):
         model = step(model)
     return model
@@ -235,14 +235,15 @@ def _batch(image: Array, meta: ModelMeta) -> Array:
     return np.repeat(image[None], meta.batch or 1, axis=0)
 
 
-def _int8_numbers(path: Path, settings: ConvertSettings, progress: Progress, model: Model) -> Int8Numbers:
+def _int8_numbers(
+    path: Path, read: ReadOptions, wanted: CalibrationSettings, progress: Progress, model: Model
+) -> Int8Numbers:
     """The INT8 numbers of the float model that was read from `path`."""
     from .evaluation.calibration.quantise import quantise
     from .graph_passes.precision.int8 import Int8Numbers
 
-    wanted = settings.int8 or CalibrationSettings()
-    weights = recognise(path) != "onnx" and settings.read.family != "onnx"
-    network = read_network(path, settings.read) if wanted.recovery == "distill" and weights else None
+    weights = recognise(path) != "onnx" and read.family != "onnx"
+    network = read_network(path, read) if wanted.recovery == "distill" and weights else None
     found = quantise(model.graph, model.meta, path.stem, wanted, progress, network)
     return Int8Numbers(found.calibration.points, found.calibration.numbers, found.notes)
 

@@ -33,10 +33,11 @@ from trtzoo.console import progress, track
 from trtzoo.contract.properties import to_properties
 from trtzoo.engines.pictures.sources import read_picture
 from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
-from trtzoo.evaluation.calibration.calibrate import Calibration, CalibrationSettings, calibrate
+from trtzoo.evaluation.calibration.calibrate import Calibration, calibrate
 from trtzoo.evaluation.calibration.heads import head_error, head_outputs
 from trtzoo.evaluation.calibration.methods import Threshold
 from trtzoo.evaluation.calibration.pictures import PictureReader
+from trtzoo.evaluation.calibration.settings import CalibrationSettings
 from trtzoo.graph.skeleton import load_all
 from trtzoo.graph_passes.model import Model
 from trtzoo.graph_passes.precision.qdq.insert import Quantisation, to_int8

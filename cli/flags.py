@@ -67,6 +67,17 @@ def add_thresholds(
     group.add_argument("--class-agnostic", action="store_true", help="boxes of different classes suppress each other")
 
 
+def add_class_thresholds(group: Any) -> None:
+    group.add_argument(
+        "--class-thres",
+        type=class_threshold,
+        nargs="+",
+        default=[],
+        metavar="NAME=X",
+        help="least scores of single classes",
+    )
+
+
 def read_options(options: argparse.Namespace) -> ReadOptions:
     from ..converters.options import ReadOptions
 

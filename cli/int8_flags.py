@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from .flags import dashed, device, positive
 
 if TYPE_CHECKING:
-    from ..evaluation.calibration.calibrate import CalibrationSettings
     from ..evaluation.calibration.distill.settings import DistillSettings
+    from ..evaluation.calibration.settings import CalibrationSettings
 
 METHODS = "percentile, lp, mse, minmax or entropy"
 INT8_FLAGS = (
@@ -90,8 +90,8 @@ def int8_settings(options: argparse.Namespace) -> CalibrationSettings:
     Raises:
         InputError: a number out of range, an unknown method, or nothing to calibrate with.
     """
-    from ..evaluation.calibration.calibrate import CalibrationSettings
     from ..evaluation.calibration.methods import Threshold, parse_method
+    from ..evaluation.calibration.settings import CalibrationSettings
     from ..graph_passes.precision.qdq.points import QdqSettings
 
     percentile = {"percentile": options.calib_percentile} if options.calib_percentile is not None else {}

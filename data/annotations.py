@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import require_file
+from .polygons import polygon_area
 
 Point = tuple[float, float]
 Document = Mapping[str, Any]
@@ -184,10 +185,5 @@ def _paired(values: Sequence[float]) -> tuple[Point, ...]:
 
 
 def _greatest(parts: Sequence[tuple[Point, ...]]) -> tuple[Point, ...]:
-    """The part of the greatest area, by the shoelace formula."""
-    return max(parts, key=_area)
-
-
-def _area(points: Sequence[Point]) -> float:
-    following = [*points[1:], *points[:1]]
-    return abs(sum(x * v - u * y for (x, y), (u, v) in zip(points, following, strict=True))) / 2
+    """The part of the greatest area."""
+    return max(parts, key=polygon_area)

@@ -92,15 +92,3 @@ def prepare_as_validators(picture: Array, meta: ModelMeta) -> tuple[Array, Place
     rows, columns = (min(math.ceil(side * ratio), longest) for side in (height, width))
     image, placement = prepare(cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_LINEAR), meta)
     return image, replace(placement, size=(height, width), scale=(columns / width, rows / height))
-
-
-def select(found: Detections, rows: Array) -> Detections:
-    """The findings of these row numbers."""
-    return replace(
-        found,
-        boxes=found.boxes[rows],
-        scores=found.scores[rows],
-        classes=found.classes[rows],
-        keypoints=None if found.keypoints is None else found.keypoints[rows],
-        masks=None if found.masks is None else found.masks[rows],
-    )

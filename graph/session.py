@@ -56,5 +56,5 @@ def run_once(model: Path | bytes, inputs: Mapping[str, Array]) -> dict[str, Arra
 
 
 def first_line(error: Exception) -> str:
-    """What ONNX Runtime's many-lined errors begin with."""
+    """What a library's many-lined error begins with."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -81,6 +81,20 @@ def chosen(steps: Sequence[Step], patterns: Sequence[str]) -> list[Step]:
     return [step for step in steps if step.id in wanted]
 
 
+def fitting(steps: Sequence[Step], gpus: Sequence[str]) -> tuple[list[Step], list[Step]]:
+    """The steps that these GPUs can do, and those that need another one, with all that need their results."""
+    kept: list[Step] = []
+    left_out: list[Step] = []
+    missing: set[Path] = set()
+    for step in steps:
+        if (step.gpu and step.gpu not in gpus) or missing.intersection(step.inputs):
+            missing.update(step.outputs)
+            left_out.append(step)
+        else:
+            kept.append(step)
+    return kept, left_out
+
+
 def _matches(step: Step, pattern: str) -> bool:
     return fnmatch(step.model, pattern) or fnmatch(step.id, pattern)
 
@@ -148,6 +162,8 @@ class _Record:
         """
         start = time.perf_counter()
         self._report(step, "start")
+        for output in step.outputs:
+            output.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._runner(self._forced(step))
         except StepError as error:

@@ -73,8 +73,6 @@ class RayRunner:
                 f"no node of the cluster has the resource gpu:{step.gpu}; start one with "
                 f"`ray start --resources '{{\"gpu:{step.gpu}\": 1}}'`"
             )
-        for output in step.outputs:
-            output.parent.mkdir(parents=True, exist_ok=True)
         check(step, *self._wait(step))
 
     def stop(self) -> None:

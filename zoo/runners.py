@@ -52,8 +52,6 @@ class LocalRunner:
         Raises:
             StepError: it failed, or everything was stopped.
         """
-        for output in step.outputs:
-            output.parent.mkdir(parents=True, exist_ok=True)
         process = self._start(step)
         _, err = process.communicate()
         with self._lock:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ...contract.choices import AXIS_ORDERS, FAMILIES, FRAME_COLOURS, LAYOUTS, ROUTE_CHOICES
 from ..flags import (
+    add_class_thresholds,
     add_reading,
     add_thresholds,
-    class_threshold,
     dashed,
     nms_settings,
     positive,
@@ -91,14 +91,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add_thresholds(end2end)
     end2end.add_argument("--runtime-thresholds", action="store_true", help="make the thresholds inputs of the graph")
-    end2end.add_argument(
-        "--class-thres",
-        type=class_threshold,
-        nargs="+",
-        default=[],
-        metavar="NAME=X",
-        help="least scores of single classes",
-    )
+    add_class_thresholds(end2end)
 
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ...contract.choices import ROUTE_CHOICES
 from ..flags import (
+    add_class_thresholds,
     add_reading,
     add_thresholds,
-    class_threshold,
     new_thresholds,
     nms_settings,
     positive,
@@ -55,14 +55,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     end2end = parser.add_argument_group("NMS in the graph")
     end2end.add_argument("--nms", choices=ROUTE_CHOICES, help="how boxes are suppressed (default: auto)")
     add_thresholds(end2end)
-    end2end.add_argument(
-        "--class-thres",
-        type=class_threshold,
-        nargs="+",
-        default=[],
-        metavar="NAME=X",
-        help="least scores of single classes",
-    )
+    add_class_thresholds(end2end)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -63,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     from ... import console
-    from ...zoo.build import chosen, run_steps
+    from ...zoo.build import chosen, fitting, run_steps
 
     require(options, bool(options.file) != bool(options.config), "give a ZOO.yaml, or --config FILE")
     require(
@@ -74,7 +74,7 @@ def _build(options: argparse.Namespace) -> int:
     steps, output = _steps(options)
     steps = chosen(steps, options.only)
     with _runner(options, output) as runner:
-        steps, left_out = _with_gpus(steps, runner.gpus if options.ray else options.gpu)
+        steps, left_out = fitting(steps, runner.gpus if options.ray else options.gpu)
         for step in left_out:
             console.note(
                 f"{step.id} left out: it needs a GPU {step.gpu}; say --gpu {step.gpu} where one is, or use --ray"
@@ -121,20 +121,6 @@ def _runner(options: argparse.Namespace, output: Path) -> Any:
     from ...zoo.cluster import RayRunner
 
     return RayRunner("" if options.ray == LOCAL else options.ray, folder)
-
-
-def _with_gpus(steps: Sequence[Step], gpus: Sequence[str]) -> tuple[list[Step], list[Step]]:
-    """The steps that these GPUs can do, and those that need another one, with all that need their results."""
-    kept: list[Step] = []
-    left_out: list[Step] = []
-    missing: set[Path] = set()
-    for step in steps:
-        if (step.gpu and step.gpu not in gpus) or missing.intersection(step.inputs):
-            missing.update(step.outputs)
-            left_out.append(step)
-        else:
-            kept.append(step)
-    return kept, left_out
 
 
 def _forced(options: argparse.Namespace) -> set[str]:

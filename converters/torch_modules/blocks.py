@@ -260,6 +260,13 @@ def classify(walker: Walker, module: Record, x: Tensor | Sequence[Tensor]) -> Te
     return walker.child(module, "linear", walker.ops.flatten(pooled))
 
 
+def proto(walker: Walker, module: Record, x: Tensor) -> Tensor:
+    """Mask prototypes [B, M, h, w] at twice the size of the feature map (YOLACT, Bolya et al. 2019)."""
+    for name in ("cv1", "upsample", "cv2", "cv3"):
+        x = walker.child(module, name, x)
+    return x
+
+
 COMMON_BLOCKS: Mapping[str, Block] = dict(TORCH_LAYERS) | {
     "Conv": conv_block,
     "Conv2": conv_block,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from ...errors import ModelError
 from ..checkpoint.reader import Record
-from ..torch_modules.blocks import COMMON_BLOCKS, activate, add_shortcut, block_conv, bottleneck, c2f, c3, halves
+from ..torch_modules.blocks import COMMON_BLOCKS, activate, add_shortcut, block_conv, bottleneck, c2f, c3, halves, proto
 from ..torch_modules.layers import identity
 from ..torch_modules.modules import Block, Walker, conv_of, has, identity_conv, integer, merged_conv
 from ..vocabulary.ops import Conv, Tensor
@@ -157,20 +157,13 @@ def _index(walker: Walker, module: Record, xs: Sequence[Tensor]) -> Tensor:
     return xs[integer(module, "index", 0)]
 
 
-def _proto(walker: Walker, module: Record, x: Tensor) -> Tensor:
-    """Mask prototypes [B, M, h, w] at twice the size of the feature map."""
-    for name in ("cv1", "upsample", "cv2", "cv3"):
-        x = walker.child(module, name, x)
-    return x
-
-
 def _proto26(walker: Walker, module: Record, xs: Sequence[Tensor]) -> Tensor:
     """The same of all levels, enlarged to the first and summed."""
     total, target = xs[0], walker.ops.shape(xs[0])[1:]
     for index, x in enumerate(xs[1:]):
         refined = walker.child(module, f"feat_refine.{index}", x)
         total = walker.ops.add(total, _enlarged(walker, refined, target))
-    return _proto(walker, module, walker.child(module, "feat_fuse", total))
+    return proto(walker, module, walker.child(module, "feat_fuse", total))
 
 
 BLOCKS: Mapping[str, Block] = {
@@ -204,7 +197,7 @@ BLOCKS: Mapping[str, Block] = {
     "torchvision.models.resnet.BasicBlock": _torchvision_residual,
     "torchvision.models.resnet.Bottleneck": _torchvision_residual,
     "Index": _index,
-    "Proto": _proto,
+    "Proto": proto,
     "Proto26": _proto26,
 }
 """Blocks by class name, or by full class path where another library uses the same name."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..checkpoint.reader import Record
-from ..torch_modules.blocks import classify
+from ..torch_modules.blocks import classify, proto
 from ..torch_modules.modules import Block, Walker, has
 from ..vocabulary.ops import Ops, Tensor
 from .blocks import YOLOV5_BLOCKS
@@ -42,13 +42,6 @@ def _segment(walker: Walker, module: Record, xs: Sequence[Tensor]) -> Heads:
     return _detect(walker, module, xs) | {"protos": walker.child(module, "proto", xs[0])}
 
 
-def _proto(walker: Walker, module: Record, x: Tensor) -> Tensor:
-    """YOLACT's prototype network (Bolya et al. 2019)."""
-    for name in ("cv1", "upsample", "cv2", "cv3"):
-        x = walker.child(module, name, x)
-    return x
-
-
 def _classify(walker: Walker, module: Record, xs: Sequence[Tensor]) -> Heads:
     """Probabilities: the layer ends in logits, and the framework applies the softmax outside."""
     logits = _early_classifier(walker, module, xs) if has(module, "aap") else classify(walker, module, xs)
@@ -72,7 +65,7 @@ TABLE: Mapping[str, Block] = {
     **YOLOV5_BLOCKS,
     "Detect": _detect,
     "Segment": _segment,
-    "Proto": _proto,
+    "Proto": proto,
     "Classify": _classify,
 }
 """Every class of a YOLOv5 model, by name; the last layer gives a dict of raw heads."""

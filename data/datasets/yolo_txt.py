@@ -15,6 +15,7 @@ import numpy as np
 from ...engines.pictures.sources import PICTURES
 from ...errors import InputError
 from ...graph.weights import Array
+from ..polygons import polygon_area
 from .truth import Dataset, Sample, Size, Truth, empty_truth
 
 
@@ -211,7 +212,7 @@ def _polygons(rows: list[Array], scale: Array, kpt_shape: tuple[int, int] | None
     shapes = [(row[1:].reshape(-1, 2) * scale) for row in rows]
     if any(len(shape) < 3 for shape in shapes):
         raise ValueError("a polygon needs three points")
-    areas = np.array([_area(shape) for shape in shapes])
+    areas = np.array([polygon_area(shape) for shape in shapes])
     return Truth(
         truth.classes, truth.boxes, areas, truth.crowd, masks=tuple([shape.reshape(-1).tolist()] for shape in shapes)
     )
@@ -232,12 +233,6 @@ def _truth(rows: list[Array], boxes: Array, areas: Array | None = None) -> Truth
     if areas is None:
         areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     return Truth(classes, boxes, areas, np.zeros(len(rows), bool))
-
-
-def _area(shape: Array) -> float:
-    """Of a polygon [N, 2], by the shoelace formula."""
-    x, y = shape.T
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
 _READERS = {"detect": _boxes, "pose": _poses, "segment": _polygons, "obb": _oriented}

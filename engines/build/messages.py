@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+CANCEL = b"cancel\n"
+"""What the parent sends to end a build; a closed socket means the same."""
+
 
 def send(channel: socket.socket, kind: str, **values: Any) -> None:
     """Send one message; a parent that is gone is no error."""

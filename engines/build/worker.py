@@ -22,11 +22,10 @@ from ..library import compat
 from ..library.compat import Api
 from ..library.log import clean, errors_of, make_log, warnings_of
 from .config import Timings, add_profile, idle_settings, keep_timings, load_timings, make_config
-from .messages import send
+from .messages import CANCEL, send
 from .parsed_network import parse
 from .progress import make_monitor
 from .request import BuildRequest
-from .worker_process import CANCEL
 
 WARNINGS = 20
 """How many of the library's warnings are kept."""

@@ -16,11 +16,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import IO
 
+from .messages import CANCEL
+
 GRACE = 5.0
 """Seconds that a cancelled process is given to end by itself."""
-
-CANCEL = b"cancel\n"
-"""What the parent sends to end a build; a closed socket means the same."""
 
 Wait = Callable[[float | None], int]
 """Waits for the process, killing it after so many seconds (None: never); returns its status."""

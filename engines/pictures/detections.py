@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,17 @@ class Detections:
     def __len__(self) -> int:
         """How many objects."""
         return len(self.scores)
+
+    def __getitem__(self, rows: Array) -> Detections:
+        """The objects that a bool [N] or row numbers select, in that order."""
+        return replace(
+            self,
+            boxes=self.boxes[rows],
+            scores=self.scores[rows],
+            classes=self.classes[rows],
+            keypoints=None if self.keypoints is None else self.keypoints[rows],
+            masks=None if self.masks is None else self.masks[rows],
+        )
 
     @property
     def oriented(self) -> bool:

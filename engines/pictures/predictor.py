@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -58,11 +57,4 @@ def _above(found: Detections, threshold: float) -> Detections:
     keep = found.scores > threshold
     if keep.all():
         return found
-    return replace(
-        found,
-        boxes=found.boxes[keep],
-        scores=found.scores[keep],
-        classes=found.classes[keep],
-        keypoints=None if found.keypoints is None else found.keypoints[keep],
-        masks=None if found.masks is None else found.masks[keep],
-    )
+    return found[keep]

@@ -14,6 +14,7 @@ from ...contract.nms import Suppression
 from ...contract.outputs import INPUT, expected_outputs
 from ...contract.properties import from_properties
 from ...errors import InputError, MissingDependencyError
+from ...graph.session import first_line
 from ...graph.weights import Array
 from .batches import plan_runs
 
@@ -117,7 +118,7 @@ class TritonRuntime:
         except MemoryError:
             raise
         except Exception as error:  # the two clients and their transports raise classes without a common base
-            raise InputError(f"{self._where}: the server says: {_first_line(error)}") from error
+            raise InputError(f"{self._where}: the server says: {first_line(error)}") from error
 
 
 def _connect(place: Address) -> tuple[Any, Any, str]:
@@ -137,7 +138,7 @@ def _connect(place: Address) -> tuple[Any, Any, str]:
                 if client.is_server_live():
                     return kit, client, name
             except Exception as error:  # as above
-                said = _first_line(error)
+                said = first_line(error)
             client.close()
     raise InputError(
         f"no Triton server answers at {place.server} ({said or 'it is not live'}); check host and port (HTTP 8000, gRPC 8001)"
@@ -161,7 +162,3 @@ def _meta(config: dict[str, Any], where: str) -> ModelMeta:
             f"{where}: the server's configuration carries no trtzoo metadata; write it with `trtzoo triton`"
         )
     return from_properties({"trtzoo": text}, where)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

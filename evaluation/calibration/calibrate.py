@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import onnx_graphsurgeon as gs
 
@@ -15,62 +15,17 @@ from ...errors import InputError
 from ...files import sha256_of
 from ...graph.writer import write_onnx
 from ...graph_passes.precision.qdq.insert import Quantisation
-from ...graph_passes.precision.qdq.points import Points, QdqSettings, find_points
+from ...graph_passes.precision.qdq.points import Points, find_points
 from . import cache
 from .bias import corrected_biases
 from .collect import collect, thresholds
-from .distill.settings import DistillSettings
-from .methods import Threshold
 from .pictures import PictureReader, Sample, choose, digest, with_letterbox
 from .progress import Progress, no_progress
 from .ranges import read_ranges, shared_ranges
+from .settings import CalibrationSettings
 
 FEW = 100
 """Fewer pictures than this are worth a warning."""
-
-Recovery = Literal["bias", "distill", "none"]
-RECOVERIES: tuple[Recovery, ...] = get_args(Recovery)
-
-
-@dataclass(frozen=True)
-class CalibrationSettings:
-    """How INT8 numbers are found.
-
-    Attributes:
-        path: a folder of pictures, or a text file that lists them; not needed where `ranges` are given.
-        ranges: a file of ranges to take instead, trtzoo's JSON or TensorRT's calibration cache.
-        count: how many pictures, at most.
-        batch: pictures a run, for a graph whose batch is free.
-        threshold: the method.
-        letterbox: pictures letterboxed or stretched; None prepares them as `detect` does.
-        recovery: what wins back accuracy: "bias" corrects biases, "distill" trains on from there.
-        bias_pictures: pictures that the correction looks at.
-        held_out: pictures kept for the comparison of FP32 with INT8.
-        cache: folder of the ranges, None to keep none.
-        qdq: what stays out of INT8.
-        distill: how "distill" trains.
-    """
-
-    path: Path | None = None
-    ranges: Path | None = None
-    count: int = 1024
-    batch: int = 8
-    threshold: Threshold = Threshold()
-    letterbox: bool | None = None
-    recovery: Recovery = "bias"
-    bias_pictures: int = 16
-    held_out: int = 32
-    cache: Path | None = Path("caches")
-    qdq: QdqSettings = QdqSettings()
-    distill: DistillSettings = DistillSettings()
-
-    def __post_init__(self) -> None:
-        """Raises InputError for a number out of range, or where there is nothing to calibrate with."""
-        for flag, value in (("--calib-num", self.count), ("--calib-batch", self.batch)):
-            if value < 1:
-                raise InputError(f"{flag} {value} is out of range; choose 1 or more")
-        if not (self.path or self.ranges):
-            raise InputError("INT8 needs --calib-path, a folder of pictures like those that the model will see")
 
 
 @dataclass(frozen=True)

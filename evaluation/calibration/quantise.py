@@ -14,11 +14,12 @@ from ...converters.network import Network
 from ...errors import InputError, MissingDependencyError, UnsupportedError
 from ...graph_passes.precision.qdq.insert import to_int8
 from . import cache
-from .calibrate import Calibration, CalibrationSettings, calibrate
+from .calibrate import Calibration, calibrate
 from .compare import Comparison, compare_models
 from .every import every_threshold
 from .progress import Progress, no_progress
 from .ranges import write_tensorrt_cache
+from .settings import CalibrationSettings
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ...engines.pictures.detections import Detections
 from ...engines.pictures.sources import read_picture
 from ...engines.runtimes.base import Runtime
 from ...graph.weights import Array
-from ..stages import look, prepare_as_validators, select
+from ..stages import look, prepare_as_validators
 from .fast_nms import thin_out
 from .judge import Judge
 from .metrics.coco_library import CocoLibrary
@@ -159,7 +159,7 @@ def _known(found: Detections, number_of: Array, wanted: ValSettings) -> Detectio
     """The findings of classes that the dataset has, above the threshold, best first, at most as many as wanted."""
     keep = (number_of[found.classes] >= 0) & (found.scores > wanted.conf_thres)
     order = np.flatnonzero(keep)
-    return select(found, order[np.argsort(-found.scores[order], kind="stable")][: wanted.topk_all])
+    return found[order[np.argsort(-found.scores[order], kind="stable")][: wanted.topk_all]]
 
 
 def _take(

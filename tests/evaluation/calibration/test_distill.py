@@ -11,7 +11,7 @@ from tiny_models import tiny_detector, tiny_network
 
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.evaluation.calibration import cache
-from trtzoo.evaluation.calibration.calibrate import CalibrationSettings, calibrate
+from trtzoo.evaluation.calibration.calibrate import calibrate
 from trtzoo.evaluation.calibration.distill import training
 from trtzoo.evaluation.calibration.distill.loss import certainty, distance, feature_names, final_names
 from trtzoo.evaluation.calibration.distill.settings import DistillSettings
@@ -21,6 +21,7 @@ from trtzoo.evaluation.calibration.heads import head_error, head_outputs
 from trtzoo.evaluation.calibration.pictures import PictureReader
 from trtzoo.evaluation.calibration.progress import no_progress
 from trtzoo.evaluation.calibration.quantise import quantise
+from trtzoo.evaluation.calibration.settings import CalibrationSettings
 from trtzoo.graph_passes.precision.qdq.insert import to_int8
 
 NETWORK = tiny_network()

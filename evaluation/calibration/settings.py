@@ -1,0 +1,56 @@
+"""What a user may say about calibration; `pipeline` needs it for its own settings, so it brings nothing that calibrates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from ...errors import InputError
+from ...graph_passes.precision.qdq.points import QdqSettings
+from .distill.settings import DistillSettings
+from .methods import Threshold
+
+Recovery = Literal["bias", "distill", "none"]
+RECOVERIES: tuple[Recovery, ...] = get_args(Recovery)
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """How INT8 numbers are found.
+
+    Attributes:
+        path: a folder of pictures, or a text file that lists them; not needed where `ranges` are given.
+        ranges: a file of ranges to take instead, trtzoo's JSON or TensorRT's calibration cache.
+        count: how many pictures, at most.
+        batch: pictures a run, for a graph whose batch is free.
+        threshold: the method.
+        letterbox: pictures letterboxed or stretched; None prepares them as `detect` does.
+        recovery: what wins back accuracy: "bias" corrects biases, "distill" trains on from there.
+        bias_pictures: pictures that the correction looks at.
+        held_out: pictures kept for the comparison of FP32 with INT8.
+        cache: folder of the ranges, None to keep none.
+        qdq: what stays out of INT8.
+        distill: how "distill" trains.
+    """
+
+    path: Path | None = None
+    ranges: Path | None = None
+    count: int = 1024
+    batch: int = 8
+    threshold: Threshold = Threshold()
+    letterbox: bool | None = None
+    recovery: Recovery = "bias"
+    bias_pictures: int = 16
+    held_out: int = 32
+    cache: Path | None = Path("caches")
+    qdq: QdqSettings = QdqSettings()
+    distill: DistillSettings = DistillSettings()
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a number out of range, or where there is nothing to calibrate with."""
+        for flag, value in (("--calib-num", self.count), ("--calib-batch", self.batch)):
+            if value < 1:
+                raise InputError(f"{flag} {value} is out of range; choose 1 or more")
+        if not (self.path or self.ranges):
+            raise InputError("INT8 needs --calib-path, a folder of pictures like those that the model will see")
