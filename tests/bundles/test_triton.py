@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -104,14 +105,25 @@ def test_a_hundred_requests_at_once(server, repository, pictures):
     import tritonclient.http as kit
 
     wanted, client = local(repository, "plain")(pictures), kit.InferenceServerClient(server.http)
-    before = client.get_inference_statistics("plain")["model_stats"][0]
+    before = _settled(client)
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda number: _ask(server, number, pictures), range(100)))
-    after = client.get_inference_statistics("plain")["model_stats"][0]
+    after = _settled(client)
     assert after["inference_count"] - before["inference_count"] == 100
     assert after["execution_count"] - before["execution_count"] < 100, "the server put none of them together"
     for number, there in enumerate(found):
         same(wanted[number % len(pictures)], there)
+
+
+def _settled(client):
+    """The server's statistics once they stand still: it answers a request before it counts it."""
+    seen, still = None, 0
+    while still < 10:
+        statistics = client.get_inference_statistics("plain")["model_stats"][0]
+        still = still + 1 if statistics["inference_count"] == seen else 0
+        seen = statistics["inference_count"]
+        time.sleep(0.1)
+    return statistics
 
 
 def _ask(server, number: int, pictures):
