@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,10 @@ def add_calibration(group: Any) -> None:
     )
     group.add_argument("--cache-dir", type=Path, metavar="DIR", help="folder that keeps the ranges (default: caches)")
     group.add_argument(
-        "--int8-exclude", nargs="+", metavar="PATTERN", help="layers that stay in floats, such as '/model.22/*'"
+        "--int8-exclude",
+        nargs="+",
+        metavar="PATTERN",
+        help="layers that stay in floats, such as '/model.22/*', or @FILE, what `calibrate --analyse` wrote",
     )
     group.add_argument(
         "--int8-keep-first", action="store_true", help="leave the layer that reads the picture in floats"
@@ -107,9 +111,21 @@ def int8_settings(options: argparse.Namespace) -> CalibrationSettings:
         threshold=Threshold(parse_method(options.calib_method or _implied(options)), **percentile),
         letterbox=options.calib_letterbox,
         distill=_distillation(options),
-        qdq=QdqSettings(tuple(options.int8_exclude or ()), options.int8_keep_first),
+        qdq=QdqSettings(_excluded(options.int8_exclude or ()), options.int8_keep_first),
         **{name: value for name, value in given.items() if value is not None},
     )
+
+
+def _excluded(patterns: Sequence[str]) -> tuple[str, ...]:
+    """The patterns, for @FILE those in the file.
+
+    Raises:
+        InputError: no such file, or it is no analysis.
+    """
+    from ..evaluation.calibration.sensitivity.report import read_analysis
+
+    lists = ((pattern,) if pattern[:1] != "@" else read_analysis(Path(pattern[1:])).exclude for pattern in patterns)
+    return tuple(name for names in lists for name in names)
 
 
 def _distillation(options: argparse.Namespace) -> DistillSettings:

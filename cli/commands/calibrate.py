@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..analyse_flags import add_analysis, idle_analysis, run_analysis
 from ..flags import add_reading, read_options, require
 from ..int8_flags import add_calibration, int8_settings
 from ..registry import Command
@@ -12,12 +13,14 @@ from ..registry import Command
 EXAMPLES = """
   trtzoo calibrate yolov8n.onnx --calib-path pictures/
   trtzoo calibrate yolov8n.onnx --calib-path pictures/ --calib-method lp --trt-cache yolov8n.calib
+  trtzoo calibrate yolov8n.onnx --calib-path pictures/ --analyse --max-drop 0.08
 """
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="an .onnx in floats, or a .cfg or .pt")
     add_calibration(parser.add_argument_group("calibration"))
+    add_analysis(parser)
     add_reading(parser)
     export = parser.add_argument_group("for TensorRT's own INT8, without Q/DQ")
     export.add_argument(
@@ -39,6 +42,8 @@ def _run(options: argparse.Namespace) -> int | None:
     require(
         options, options.calib_path, "--calib-path is missing: a folder of pictures like those that the model will see"
     )
+    if idle := idle_analysis(options):
+        console.note(f"{idle}: without effect, for want of --analyse")
     settings = int8_settings(options)
     require(
         options,
@@ -59,6 +64,8 @@ def _run(options: argparse.Namespace) -> int | None:
                 model.graph, model.meta, calibration, settings, options.trt_cache, options.target, report
             )
             print(f"{options.trt_cache}: {count} scales for {options.target}")
+        if options.analyse:
+            run_analysis(options, model, calibration, settings, report)
     return 3 if calibration.unreadable else None
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,22 @@ from ...files import atomic_write, make_folder, write_json
 from ...graph.weights import Array
 from ...graph_passes.precision.qdq.insert import Quantisation
 
-SCHEMA = 1
+SCHEMA = 2
 Key = Mapping[str, Any]
 """Everything that the numbers depend on: JSON values, digests for the model and the pictures."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a file of ranges holds.
+
+    Attributes:
+        numbers: thresholds and biases.
+        unreadable: places of the pictures, in the order of the sample, that could not be read.
+    """
+
+    numbers: Quantisation
+    unreadable: tuple[int, ...] = ()
 
 
 def cache_path(folder: Path, stem: str, key: Key) -> Path:
@@ -26,20 +40,21 @@ def cache_path(folder: Path, stem: str, key: Key) -> Path:
     return folder / f"{stem}.{_digest(key)}.json"
 
 
-def save(path: Path, key: Key, numbers: Quantisation) -> None:
-    """Write the thresholds and biases of a quantised network.
+def save(path: Path, key: Key, kept: Kept) -> None:
+    """Write the thresholds and biases of a quantised network, and what was not read for them.
 
     Raises:
         InputError: the file cannot be written.
     """
     make_folder(path.parent)
-    ranges = {name: _short(value) for name, value in numbers.thresholds.items()}
-    biases = {name: [_short(value) for value in values] for name, values in numbers.biases.items()}
-    write_json(path, {"schema": SCHEMA, "key": dict(key), "ranges": ranges, "biases": biases})
+    ranges = {name: _short(value) for name, value in kept.numbers.thresholds.items()}
+    biases = {name: [_short(value) for value in values] for name, values in kept.numbers.biases.items()}
+    unreadable = list(kept.unreadable)
+    write_json(path, {"schema": SCHEMA, "key": dict(key), "unreadable": unreadable, "ranges": ranges, "biases": biases})
 
 
-def load(path: Path, key: Key | None = None) -> Quantisation | None:
-    """The numbers in a file; None where there is no file, or it is of another key (None takes any).
+def load(path: Path, key: Key | None = None) -> Kept | None:
+    """What a file holds; None where there is no file, or it is of another key (None takes any).
 
     Raises:
         InputError: it is damaged, or of a later trtzoo.
@@ -50,13 +65,14 @@ def load(path: Path, key: Key | None = None) -> Quantisation | None:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["schema"] > SCHEMA:
             raise InputError(f"{path} was written by a later trtzoo (schema {document['schema']}); upgrade trtzoo")
-        if key is not None and document["key"] != json.loads(json.dumps(dict(key))):
+        if key is not None and (document["schema"], document["key"]) != (SCHEMA, json.loads(json.dumps(dict(key)))):
             return None
         ranges = {str(name): float(value) for name, value in document["ranges"].items()}
         biases = {str(name): np.array(values, np.float32) for name, values in document["biases"].items()}
+        unreadable = tuple(map(int, document.get("unreadable", ())))
     except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} holds no ranges that can be read ({error}); delete it and calibrate again") from error
-    return Quantisation(ranges, biases)
+    return Kept(Quantisation(ranges, biases), unreadable)
 
 
 def save_arrays(path: Path, numbers: Quantisation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,14 @@ class Calibration:
     cached: bool = False
 
     @property
+    def readable(self) -> tuple[Path, ...]:
+        """The pictures that were calibrated with."""
+        return tuple(file for file in self.sample.files if file not in self.unreadable)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know, a sentence each."""
-        used = len(self.sample.files) - len(self.unreadable)
+        used = len(self.readable)
         where = f"ranges from {self.cache}" if self.cached else ""
         what = f"calibrated on {used} of {self.sample.found} pictures" if self.sample.found else ""
         notes = [f"INT8: {', '.join(filter(None, (what, where)))}"]
@@ -87,8 +92,8 @@ def calibrate(
     sample = choose(settings.path, settings.count, settings.held_out)
     key = _key(graph, meta, sample, settings)
     path = cache.cache_path(settings.cache, stem, key) if settings.cache else None
-    if path and (numbers := cache.load(path, key)):
-        return Calibration(points, numbers, sample, {}, path, cached=True)
+    if path and (kept := cache.load(path, key)):
+        return Calibration(points, kept.numbers, sample, _unreadable(meta, sample, kept.unreadable), path, cached=True)
     reader = PictureReader(meta)
     numbers = _measure(graph, reader, points, sample, settings, progress)
     if settings.recovery != "none":
@@ -97,8 +102,17 @@ def calibrate(
         biases = corrected_biases(graph, meta, points, numbers, images, progress)
         numbers = replace(numbers, biases=biases)
     if path:
-        cache.save(path, key, numbers)
+        unreadable = tuple(place for place, file in enumerate(sample.files) if file in reader.unreadable)
+        cache.save(path, key, cache.Kept(numbers, unreadable))
     return Calibration(points, numbers, sample, reader.unreadable, path)
+
+
+def _unreadable(meta: ModelMeta, sample: Sample, places: Sequence[int]) -> dict[Path, str]:
+    """Why the pictures at these places of the sample cannot be read."""
+    reader = PictureReader(meta)
+    for _ in reader.pictures([sample.files[place] for place in places]):
+        pass
+    return reader.unreadable
 
 
 def _imported(points: Points, settings: CalibrationSettings) -> Calibration:

@@ -95,7 +95,7 @@ def _predictor(graph: gs.Graph, meta: ModelMeta) -> Predictor:
 def compare(exact: Sequence[Detections], rounded: Sequence[Detections]) -> Comparison:
     """Compare what two models found on the same pictures, in their order."""
     pairs = list(zip(exact, rounded, strict=True))
-    scores = [pair for one, other in pairs for pair in _matches(one, other)]
+    scores = [pair for one, other in pairs for pair in matched_scores(one, other)]
     reference, found = (sum(map(_count, side)) for side in (exact, rounded))
     shift = float(np.mean([after - before for before, after in scores])) if scores else 0.0
     return Comparison(len(pairs), reference, len(scores), found - len(scores), shift)
@@ -105,7 +105,7 @@ def _count(found: Detections) -> int:
     return len(found) if found.probs is None else 1
 
 
-def _matches(exact: Detections, rounded: Detections) -> Iterable[tuple[float, float]]:
+def matched_scores(exact: Detections, rounded: Detections) -> Iterable[tuple[float, float]]:
     """Scores before and after of each detection that both have; the best scores choose first."""
     if exact.probs is not None and rounded.probs is not None:
         best = int(exact.probs.argmax())

@@ -33,8 +33,8 @@ def read_ranges(path: Path) -> Quantisation:
         return Quantisation(parse_tensorrt_cache(path.read_text(encoding="utf-8", errors="replace"), str(path)))
     if first == b"PK\x03\x04":
         return cache.load_arrays(path)
-    if first[:1] == b"{" and (numbers := cache.load(path)):
-        return numbers
+    if first[:1] == b"{" and (kept := cache.load(path)):
+        return kept.numbers
     raise InputError(f"{path} holds no ranges: neither trtzoo's JSON nor a TensorRT calibration cache (TRT-...)")
 
 

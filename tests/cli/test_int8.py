@@ -84,15 +84,6 @@ def test_flags_without_effect_are_told(capsys):
     assert "--calib-num: without effect, for want of --int8" in capsys.readouterr().err
 
 
-def test_unreadable_pictures_make_exit_code_3(tmp_path, capsys):
-    folder = tmp_path / "p"
-    folder.mkdir()
-    (folder / "a.jpg").write_bytes((Path(PICTURES) / "shapes1.jpg").read_bytes())
-    (folder / "b.jpg").write_bytes(b"no")
-    assert main(["calibrate", MODEL, *SMALL, "--calib-path", str(folder), "--recover", "none"]) == 3
-    assert "1 pictures could not be read, the first:" in capsys.readouterr().err
-
-
 @needs_rtx
 def test_build_quantises_and_the_manifest_counts_int8_layers(capsys):
     assert main(["convert", MODEL, *SMALL]) == 0
@@ -113,3 +104,50 @@ def test_distillation_is_reached_from_the_command_line(capsys):
         main(["calibrate", MODEL, *SMALL, "--calib-path", PICTURES, "--recover", "distill"])
     assert ended.value.code == 2
     assert "--recover distill is for `convert --int8`" in capsys.readouterr().err
+
+
+def test_the_analysis_names_layers_that_convert_excludes(capsys):
+    flags = [
+        "--calib-path",
+        PICTURES,
+        "--recover",
+        "none",
+        "--analyse",
+        "--analyse-pictures",
+        "1",
+        "--max-drop",
+        "0.001",
+    ]
+    assert main(["calibrate", MODEL, *SMALL, *flags]) == 0
+    said = capsys.readouterr().out
+    assert "18 layers ranked on 1 pictures" in said
+    found = json.loads(Path("caches/shapes.sensitivity.json").read_text())
+    assert found["schema"] == 1
+    assert len(found["layers"]) == 18
+    assert Path("caches/shapes.sensitivity.png").is_file()
+    found["exclude"] = [found["layers"][0]["layer"]]
+    Path("own.json").write_text(json.dumps(found))
+    assert main(["convert", MODEL, *SMALL, "--int8", *flags[:4], "--int8-exclude", "@own.json"]) == 0
+    assert "INT8: 17 layers" in capsys.readouterr().err
+    assert main(["convert", MODEL, *SMALL, "--int8", *flags[:4], "--int8-exclude", "@none.json"]) == 1
+    assert "no such file: none.json" in capsys.readouterr().err
+
+
+def test_flags_of_the_analysis_alone_are_told(capsys):
+    assert main(["calibrate", MODEL, *SMALL, "--calib-path", PICTURES, "--max-drop", "0.1"]) == 0
+    assert "--max-drop: without effect, for want of --analyse" in capsys.readouterr().err
+
+
+def test_unreadable_pictures_are_told_again_from_the_cache(tmp_path, capsys):
+    folder = tmp_path / "p"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes((Path(PICTURES) / "shapes1.jpg").read_bytes())
+    (folder / "b.jpg").write_bytes(b"no")
+    command = ["calibrate", MODEL, *SMALL, "--calib-path", str(folder), "--recover", "none"]
+    said = []
+    for _ in range(2):
+        assert main(command) == 3
+        said.append(capsys.readouterr().err)
+    assert "ranges from caches/" in said[1]
+    assert "calibrated on 1 of 2 pictures" in said[1]
+    assert f"1 pictures could not be read, the first: {folder / 'b.jpg'}" in said[1]

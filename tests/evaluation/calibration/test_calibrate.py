@@ -188,10 +188,10 @@ def test_other_contents_of_the_same_pictures_are_another_key(tmp_path):
 
 def test_a_file_of_another_key_is_not_read(tmp_path):
     path = tmp_path / "tiny.json"
-    cache.save(path, {"model": "a"}, Quantisation({"x": 1.5}))
+    cache.save(path, {"model": "a"}, cache.Kept(Quantisation({"x": 1.5}), (2,)))
     assert cache.load(path, {"model": "b"}) is None
-    assert cache.load(path, {"model": "a"}).thresholds == {"x": 1.5}
-    assert cache.load(path).thresholds == {"x": 1.5}
+    assert cache.load(path, {"model": "a"}).unreadable == (2,)
+    assert cache.load(path).numbers.thresholds == {"x": 1.5}
     path.write_text("{}")
     with pytest.raises(InputError, match="delete it"):
         cache.load(path)
