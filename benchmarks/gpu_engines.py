@@ -1,0 +1,372 @@
+"""Every task, route and precision as a real engine on a GPU, beside ONNX Runtime on the same pictures.
+
+    python benchmarks/gpu_engines.py prepare DIR                # anywhere: converts the models of ../shared/weights
+    python benchmarks/gpu_engines.py run DIR --seconds 560      # on the GPU: builds, then measures in a fresh process
+    python benchmarks/gpu_engines.py table DIR                  # the results as Markdown
+
+`run` does one case after the other (builds that share a GPU starve each other), leaves out what has a result already, and
+appends one JSON line a case to DIR/results.jsonl, so a later call goes on where one stopped. The engine is built by
+`trtzoo build`, as a user builds it. The reference of a case is its FP32 graph with the same NMS on ONNX Runtime's CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+PICTURES = 8
+"""Pictures of COCO that every model is tried on, beside one with oriented objects."""
+ABOVE = 0.3
+"""Objects above this score must be found again."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One engine.
+
+    Attributes:
+        name: of the case; its graph is NAME.onnx.
+        source: of the weights, in ../shared/weights.
+        convert: flags of `trtzoo convert`.
+        build: flags of `trtzoo build`.
+        reference: name of the case whose graph ONNX Runtime runs; empty is its own.
+        level: of the builder; None takes that of the command line.
+    """
+
+    name: str
+    source: str
+    convert: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
+    reference: str = ""
+    level: int | None = None
+
+
+E2E = ("--end2end", "--nms")
+FREE = ("--dynamic",)
+FIVE = ("--max-batch", "5", "--opt-batch", "2")
+
+
+def correctness() -> Iterator[Case]:
+    """Every task and route once, and every option that changes the engine's interface."""
+    detect, pose, segment, turned = (
+        "yolov8n.pt",
+        "yolo11n-pose.pt",
+        "yolov8n-seg.pt",
+        "yolov8n-obb_custom-tau-fibrils.pt",
+    )
+    yield Case("v8n-efficient", detect, (*E2E, "efficient"))
+    yield Case("11n-pose-efficient-idx-free", pose, (*E2E, "efficient-idx", *FREE), FIVE)
+    yield Case("v8n-efficient-half", detect, (*E2E, "efficient", "--half"), reference="v8n-efficient")
+    yield Case("v8n-static", detect, (*E2E, "static"))
+    yield Case("11n-pose-static-free", pose, (*E2E, "static", *FREE), FIVE)
+    yield Case("v8n-seg-efficient-idx", segment, (*E2E, "efficient-idx"))
+    yield Case("v8n-obb-static", turned, (*E2E, "static"))
+    yield Case("v8n-cls", "yolov8n-cls.pt")
+    yield Case("26n", "yolo26n.pt", ("--end2end",))
+    yield Case("v3-tiny-efficient", "yolov3-tiny.cfg", (*E2E, "efficient"))
+    yield Case("11n-pose-static-half", pose, (*E2E, "static", "--half"), reference="11n-pose-static")
+    yield Case("11n-pose-static", pose, (*E2E, "static"))
+    yield Case("v8n-raw-free", detect, FREE, FIVE)
+    yield Case("v8n-plain", detect, (*E2E, "plain"))
+    yield Case("v8n-onnx", detect, (*E2E, "onnx"))
+    yield Case("11n-pose-plain", pose, (*E2E, "plain"))
+    yield Case("v8n-uint8-efficient", detect, (*E2E, "efficient", "--uint8-input"))
+    yield Case("v8n-asked-plain", detect, (*E2E, "plain", "--runtime-thresholds"))
+    yield Case("v8n-asked-static", detect, (*E2E, "static", "--runtime-thresholds"))
+    yield Case("v8n-deepstream", detect, (*E2E, "efficient", "--layout", "deepstream"))
+    yield Case("v8n-version-compatible", detect, (), ("--version-compatible",))
+    yield Case("v8n-seg-static-half", segment, (*E2E, "static", "--half"), reference="v8n-seg-efficient-idx")
+    yield Case("26n-half", "yolo26n.pt", ("--end2end", "--half"), reference="26n")
+    yield Case("v5n-efficient", "yolov5n_v6.0-era.pt", (*E2E, "efficient"))
+    yield Case("v8n-efficient-no-tf32", detect, (*E2E, "efficient"), ("--no-tf32",))
+
+
+def speed() -> Iterator[Case]:
+    """The routes beside each other, as the builder makes them by default."""
+    for batch in (1, 8):
+        for half in (False, True):
+            for short, source, routes in (
+                ("v8n", "yolov8n.pt", ("efficient", "static", "plain", "onnx")),
+                ("11n-pose", "yolo11n-pose.pt", ("efficient-idx", "static", "plain")),
+            ):
+                for route in routes:
+                    words = (*E2E, route, "--batch-size", str(batch), *(("--half",) if half else ()))
+                    name = f"speed-{short}-{route}-b{batch}-{'fp16' if half else 'fp32'}"
+                    plain = f"speed-{short}-{route}-b{batch}-fp32"
+                    yield Case(name, source, words, reference="" if name == plain else plain)
+
+
+SETS: dict[str, Callable[[], Iterator[Case]]] = {"correctness": correctness, "speed": speed}
+
+
+def chosen(options: argparse.Namespace) -> list[Case]:
+    """The cases of a set, or those whose name holds one of the words."""
+    cases = [case for which in options.set for case in SETS[which]()]
+    return [case for case in cases if not options.only or any(word in case.name for word in options.only)]
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Convert what the cases need, and copy the pictures."""
+    folder = options.folder
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    turned = SHARED / "weights" / "obb-sample_tau-fibrils_640.png"
+    for path in [*sorted((SHARED / "coco" / "images").glob("*.jpg"))[:PICTURES], turned]:
+        shutil.copy2(path, folder / "pictures")
+    for case in chosen(options):
+        onnx = folder / f"{case.name}.onnx"
+        if not onnx.exists():
+            source = SHARED / "weights" / case.source
+            names = ["--names", str(SHARED / "weights" / "coco.names")] if source.suffix == ".cfg" else []
+            words = [sys.executable, "-m", "trtzoo", "convert", str(source), "-o", str(onnx), *case.convert, *names]
+            words += ["--target", options.library] if "--end2end" in case.convert else []
+            made = subprocess.run(words, capture_output=True, text=True)
+            print(case.name, "ok" if not made.returncode else made.stderr.strip().splitlines()[-1], flush=True)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Build and measure each case, within the time."""
+    start, results = time.monotonic(), options.folder / "results.jsonl"
+    done = {json.loads(line)["case"] for line in results.read_text().splitlines()} if results.exists() else set()
+    for case in chosen(options):
+        left = options.seconds - (time.monotonic() - start)
+        if case.name in done or not (options.folder / f"{case.name}.onnx").exists():
+            continue
+        if left < options.least:
+            print(f"{case.name}: left out, {left:.0f} s left", flush=True)
+            continue
+        result = build_and_measure(case, options, left)
+        with results.open("a") as stream:
+            stream.write(json.dumps(result) + "\n")
+        print(f"[{time.monotonic() - start:.0f} s] {json.dumps(result)[:600]}", flush=True)
+
+
+def build_and_measure(case: Case, options: argparse.Namespace, left: float) -> dict[str, Any]:
+    """One case: what the two processes said, or where it ended."""
+    onnx, engine = options.folder / f"{case.name}.onnx", options.folder / f"{case.name}.engine"
+    level = options.level if case.level is None else case.level
+    words = [sys.executable, "-m", "trtzoo", "build", str(onnx), "-o", str(engine), *case.build, *options.flags]
+    words += ["--target", options.library]
+    if level is not None:
+        words += ["--opt-level", str(level)]
+    result: dict[str, Any] = {"case": case.name, "convert": case.convert, "build": case.build, "level": level}
+    started = time.monotonic()
+    if not engine.exists():
+        code, text = step(words, min(options.limit, left - 20))
+        result |= {"build_s": round(time.monotonic() - started, 1), "build_rc": code, "said": text[-6:]}
+        if code:
+            return result
+    limit = min(120.0, left - (time.monotonic() - started))
+    words = [sys.executable, __file__, "measure", str(options.folder), case.name]
+    code, text = step(words, limit, stderr=options.folder / f"{case.name}.log")
+    found = [line for line in text if line.startswith("{")]
+    return result | (json.loads(found[-1]) if found else {"measure_rc": code, "said": text[-6:]})
+
+
+def step(words: list[str], limit: float, stderr: Path | None = None) -> tuple[int, list[str]]:
+    """Run a process; its exit code (124 beyond the limit), and the lines that it printed."""
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    try:
+        made = subprocess.run(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit, env=environment
+        )
+    except subprocess.TimeoutExpired as error:
+        output = error.output or b""
+        text = output.decode(errors="replace") if isinstance(output, bytes) else output
+        return 124, [*text.splitlines()[-6:], f"killed after {limit:.0f} s"]
+    if stderr:
+        stderr.write_text(made.stdout)
+    return made.returncode, made.stdout.splitlines()
+
+
+def measure(options: argparse.Namespace) -> None:
+    """In a fresh process: load the engine, run it beside its reference, time it; prints one JSON line."""
+    from trtzoo import Predictor, open_runtime
+
+    case = next(case for cases in SETS.values() for case in cases() if case.name == options.only[0])
+    start = time.perf_counter()
+    engine = open_runtime(options.folder / f"{case.name}.engine")
+    result: dict[str, Any] = {"load_s": round(time.perf_counter() - start, 2), "runtime": engine.name}
+    onnx = options.folder / f"{case.reference or case.name}.onnx"
+    own = open_runtime(options.folder / f"{case.name}.onnx")
+    reference = open_runtime(onnx)
+    pictures = read_pictures(options.folder / "pictures")
+    theirs, ours = Predictor(reference)(pictures), Predictor(engine)(pictures)
+    result["objects"] = sum(len(found) for found in theirs)
+    result["differences"] = differences(theirs, ours)
+    for count in (1, 2, 5, 7) if engine.meta.batch is None else ():
+        some = (pictures * 2)[3 : 3 + count]
+        result[f"batch {count}"] = differences(Predictor(reference)(some), Predictor(engine)(some))
+    result["tensors"] = tensors(own, engine, pictures)
+    result["ms"] = {}
+    for count in (1, 5) if engine.meta.batch is None else (engine.meta.batch,):
+        result["ms"][str(count)] = times(engine, inputs(engine.meta, pictures, count))
+    executor = getattr(engine, "_executor", None)
+    result["cuda_graph"] = bool(getattr(executor, "uses_graph", False))
+    result["precision"] = precision(options.folder / f"{case.name}.engine")
+    engine.close()
+    print(json.dumps(result), flush=True)
+
+
+def read_pictures(folder: Path) -> list[np.ndarray]:
+    """The pictures of a folder by name, uint8 [H, W, 3] each."""
+    from trtzoo.engines.pictures.sources import read_picture
+
+    return [read_picture(path) for path in sorted(folder.iterdir())]
+
+
+def inputs(meta: Any, pictures: list[np.ndarray], count: int) -> np.ndarray:
+    """Network inputs [count, ...] of the first pictures, repeated."""
+    from trtzoo.engines.pictures.preprocess import prepare as prepared
+
+    return np.stack([prepared(pictures[row % len(pictures)], meta)[0] for row in range(count)])
+
+
+def differences(theirs: list[Any], ours: list[Any]) -> dict[str, float]:
+    """Objects above 0.3 of two answers: how many have no partner of the same class with IoU > .95, and the worst of pairs."""
+    worst = {"lost": 0, "extra": 0, "pairs": 0, "iou": 1.0, "box": 0.0, "score": 0.0, "keypoint": 0.0, "mask_iou": 1.0}
+    for left, right in zip(theirs, ours, strict=True):
+        if left.probs is not None:
+            worst["score"] = max(worst["score"], float(np.abs(left.probs - right.probs).max()))
+            continue
+        worst["lost"] += unmatched(left, right, worst)
+        worst["extra"] += unmatched(right, left, None)
+    return {name: round(float(value), 5) for name, value in worst.items()}
+
+
+def unmatched(left: Any, right: Any, worst: dict[str, float] | None) -> int:
+    """How many objects of `left` above 0.3 have no partner in `right`."""
+    lost = 0
+    for row in np.flatnonzero(left.scores > ABOVE):
+        same = np.flatnonzero(right.classes == left.classes[row])
+        gaps = [np.abs(left.boxes[row] - right.boxes[other]).max() for other in same]
+        if not gaps or overlap(left, row, right, best := int(same[int(np.argmin(gaps))])) <= 0.95:
+            lost += 1
+        elif worst is not None:
+            record(left, row, right, best, worst)
+    return lost
+
+
+def record(left: Any, row: int, right: Any, other: int, worst: dict[str, float]) -> None:
+    """The differences of a pair."""
+    worst["pairs"] += 1
+    worst["iou"] = min(worst["iou"], overlap(left, row, right, other))
+    worst["box"] = max(worst["box"], float(np.abs(left.boxes[row] - right.boxes[other]).max()))
+    worst["score"] = max(worst["score"], float(abs(left.scores[row] - right.scores[other])))
+    if left.keypoints is not None:
+        seen = left.keypoints[row][:, 2] > 0.5 if left.keypoints.shape[2] > 2 else slice(None)
+        gap = np.abs(left.keypoints[row][seen, :2] - right.keypoints[other][seen, :2])
+        worst["keypoint"] = max(worst["keypoint"], float(gap.max(initial=0)))
+    if left.masks is not None:
+        both = (left.masks[row] & right.masks[other]).sum() / max(1, (left.masks[row] | right.masks[other]).sum())
+        worst["mask_iou"] = min(worst["mask_iou"], float(both))
+
+
+def overlap(left: Any, row: int, right: Any, other: int) -> float:
+    """IoU of two boxes, oriented ones by the area of their corners' intersection (OpenCV)."""
+    one, two = left.boxes[row].astype(float), right.boxes[other].astype(float)
+    if len(one) == 5:
+        import cv2
+
+        turned = [((box[0], box[1]), (box[2], box[3]), float(np.degrees(box[4]))) for box in (one, two)]
+        points = cv2.rotatedRectangleIntersection(*turned)[1]
+        both = 0.0 if points is None else cv2.contourArea(cv2.convexHull(points))
+        return float(both / max(1e-9, one[2] * one[3] + two[2] * two[3] - both))
+    corner, end = np.maximum(one[:2], two[:2]), np.minimum(one[2:], two[2:])
+    both = np.prod(np.clip(end - corner, 0, None))
+    return float(both / max(1e-9, np.prod(one[2:] - one[:2]) + np.prod(two[2:] - two[:2]) - both))
+
+
+def tensors(own: Any, engine: Any, pictures: list[np.ndarray]) -> dict[str, float]:
+    """Greatest difference of each output from the same graph on ONNX Runtime (rows that hold detections)."""
+    images = inputs(engine.meta, pictures, engine.meta.batch or 2)
+    theirs, ours = own.infer(images), engine.infer(images)
+    worst = {}
+    for name, expected in theirs.items():
+        actual = ours[name]
+        if expected.shape != actual.shape or expected.dtype != actual.dtype:
+            worst[name] = -1.0
+        elif "num_dets" in theirs and name != "num_dets":
+            counts = np.minimum(theirs["num_dets"], ours["num_dets"]).ravel()
+            gaps = [gap(expected[row, :count], actual[row, :count]) for row, count in enumerate(counts)]
+            worst[name] = max(gaps)
+        else:
+            worst[name] = gap(expected, actual)
+    return {name: round(value, 5) for name, value in worst.items()}
+
+
+def gap(expected: np.ndarray, actual: np.ndarray) -> float:
+    """The greatest difference; 0 of nothing."""
+    return float(np.abs(expected.astype(float) - actual.astype(float)).max(initial=0))
+
+
+def times(runtime: Any, images: np.ndarray, count: int = 200) -> list[float]:
+    """Milliseconds of the whole engine with both copies: median, 10th and 90th percentile."""
+    spans = []
+    for _ in range(count + 20):
+        start = time.perf_counter()
+        runtime.infer(images)
+        spans.append(1e3 * (time.perf_counter() - start))
+    return [round(float(value), 3) for value in np.percentile(spans[20:], [50, 10, 90])]
+
+
+def precision(engine: Path) -> Any:
+    """What the manifest says of the layers' types."""
+    manifest = json.loads(Path(f"{engine}.json").read_text())
+    return manifest.get("precision") or manifest.get("layers")
+
+
+def table(options: argparse.Namespace) -> None:
+    """Results as Markdown."""
+    print(
+        "| engine | built in | objects | lost, extra | box (px) | score | keypoint (px) | mask IoU | ms a run (batch) | graph |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for line in (options.folder / "results.jsonl").read_text().splitlines():
+        result = json.loads(line)
+        if "differences" not in result:
+            print(f"| {result['case']} | failed | {' '.join(result.get('said', []))[-200:]} |")
+            continue
+        found = result["differences"]
+        spent = ", ".join(f"{value[0]:.2f} ({batch})" for batch, value in result["ms"].items())
+        print(
+            f"| {result['case']} | {result.get('build_s', '-')} s | {result['objects']} | {found['lost']:.0f}, {found['extra']:.0f} "
+            f"| {found['box']:.3f} | {found['score']:.4f} | {found['keypoint']:.3f} | {found['mask_iou']:.3f} | {spent} "
+            f"| {'yes' if result['cuda_graph'] else 'no'} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("prepare", "run", "measure", "table"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("only", nargs="*", help="cases whose name holds one of these words (default: all)")
+    parser.add_argument("--set", nargs="+", choices=list(SETS), default=["correctness"])
+    parser.add_argument(
+        "--library", default="tensorrt:8.6", help="target of graphs and engines (default: tensorrt:8.6)"
+    )
+    parser.add_argument("--level", type=int, help="of the builder (8.6 and later)")
+    parser.add_argument("--seconds", type=float, default=1e9, help="that `run` may take")
+    parser.add_argument("--limit", type=float, default=240, help="seconds of one build (default: 240)")
+    parser.add_argument(
+        "--least", type=float, default=45, help="seconds that must be left to begin a case (default: 45)"
+    )
+    parser.add_argument("--flags", nargs="*", default=[], help="further flags of every build, without their dashes")
+    options = parser.parse_args()
+    options.flags = [f"--{word}" if not word.startswith("/") else word for word in options.flags]
+    {"prepare": prepare, "run": run, "measure": measure, "table": table}[options.what](options)
+
+
+if __name__ == "__main__":
+    main()
