@@ -29,21 +29,21 @@ def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
 
     Args:
         items: the work.
-        total: how many there are, as far as known.
+        total: how many there are, as far as known; 0 where it is not.
         what: is done, "detecting".
     """
-    if total > 1 and sys.stderr.isatty():
+    if total != 1 and sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track as rich_track
 
-        yield from rich_track(items, what, total, console=Console(stderr=True), transient=True)
+        yield from rich_track(items, what, total or None, console=Console(stderr=True), transient=True)
         return
     last = time.monotonic()
     for count, item in enumerate(items, start=1):
         yield item
         if time.monotonic() - last > LOG_EVERY:
             last = time.monotonic()
-            say(f"{what}: {count} of {total}")
+            say(f"{what}: {count} of {total}" if total else f"{what}: {count}")
 
 
 @contextmanager

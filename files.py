@@ -80,6 +80,11 @@ def write_json(path: Path, value: Any) -> None:
         stream.write((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path as text for people and JSON: bytes of its name that are no UTF-8 are spelled out in hexadecimal."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def make_folder(path: Path) -> Path:
     """Create `path` and its parents where missing, and return it.
 

@@ -13,6 +13,9 @@ from .. import __version__
 from ..errors import TrtZooError
 from .registry import Command, commands
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C or a friendly kill: 128 + SIGINT."""
+
 DESCRIPTION = "YOLO weights of any family become end-to-end ONNX and TensorRT engines, without PyTorch."
 EXAMPLES = """
   trtzoo convert yolov3-tiny.cfg                          yolov3-tiny.onnx with raw heads
@@ -26,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0 done, 1 an error that was explained, 2 wrong usage.
+        The exit code: 0 done, 1 an error that was explained, 2 wrong usage, 3 done but for inputs that were skipped, 130
+        interrupted.
     """
     options = build_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -35,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except TrtZooError as error:
         return _fail(str(error))
-    except KeyboardInterrupt:
-        return _fail("interrupted; nothing was left half written")
+    except KeyboardInterrupt as interruption:
+        return _fail(str(interruption) or "interrupted; nothing was left half written", INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail("the reader of the output went away")
@@ -79,6 +83,6 @@ def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int = 1) -> int:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return 1
+    return code

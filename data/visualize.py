@@ -40,12 +40,12 @@ def draw_labels(dataset: Dataset, folder: Path, count: int = 5, seed: int = 0) -
         if sample.truth is None:
             raise InputError(f"{sample.path} has a class but no objects to draw; give a dataset with boxes")
         path = folder / f"{sample.path.stem}.jpg"
-        _write(path, draw(picture, as_detections(sample.truth(size), size), dataset.names))
+        _write(path, draw(picture, as_detections(sample.truth(size), size, dataset.names)))
         written.append(path)
     return written
 
 
-def as_detections(truth: Truth, size: Size) -> Detections:
+def as_detections(truth: Truth, size: Size, names: tuple[str, ...]) -> Detections:
     """Labels as what a perfect model would find: every score 1, points that are not labelled without visibility."""
     keypoints = None
     if truth.keypoints is not None:
@@ -61,6 +61,7 @@ def as_detections(truth: Truth, size: Size) -> Detections:
         truth.classes,
         keypoints,
         masks,
+        names=names,
     )
 
 

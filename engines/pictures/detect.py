@@ -1,33 +1,60 @@
-"""A model over pictures and videos: annotated copies and a `detections.json`."""
+"""A model over pictures and videos: reading, running and writing at the same time; what cannot be read is skipped."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import groupby, islice
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from ...errors import InputError
-from ...files import atomic_write, make_folder, write_json
+from ...files import make_folder, printable
 from ...graph.weights import Array
+from .ahead import read_ahead, write_behind
 from .detections import Detections
-from .drawing import draw
-from .predictor import Predictor
+from .drawing import Style
+from .predictor import Predictor, Prepared
+from .results.annotated import AnnotatedCopies
+from .results.coco import CocoResults
+from .results.crops import Crops
+from .results.journal import Journal
+from .results.result import Ending, Job, Output, Result, Skipped
+from .results.yolo_text import YoloText
 from .sources import Source, read_pictures
 
-RESULTS = "detections.json"
+Done = Result | Skipped
 
-Track = Callable[[Iterable["_Result"], int, str], Iterable["_Result"]]
-"""Hands on the items while it shows how many of the total are done, such as `console.track`."""
+Track = Callable[[Iterable[Done], int, str], Iterable[Done]]
+"""Hands on the items while it shows how many of the total are done, such as `console.track`; a total of 0 is unknown."""
+
+DEPTH = 4
+"""Pictures, beyond a batch, that reading is ahead and writing behind."""
 
 
-def untracked(items: Iterable[_Result], total: int, what: str) -> Iterable[_Result]:
-    """A `Track` that shows nothing."""
-    return items
+@dataclass(frozen=True)
+class Wanted:
+    """What a run leaves behind, beside `detections.jsonl` and `detections.json`.
+
+    Attributes:
+        images: annotated copies.
+        style: how they are drawn.
+        text: YOLO's label files.
+        text_scores: ... with scores.
+        coco: COCO results.
+        crops: each object as a picture.
+        classes: numbers of the classes to keep; None keeps all.
+    """
+
+    images: bool = True
+    style: Style = Style()
+    text: bool = False
+    text_scores: bool = False
+    coco: bool = False
+    crops: bool = False
+    classes: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -37,137 +64,189 @@ class Summary:
     Attributes:
         pictures: how many were looked at, frames of videos included.
         objects: found in them (for a classifier 0).
-        seconds: spent preparing, running and decoding; reading, drawing and writing not counted.
+        seconds: spent running and decoding; reading, preparing and drawing go on at the same time and are not counted.
         folder: where everything was written.
+        skipped: sources that could not be read.
     """
 
     pictures: int
     objects: int
     seconds: float
     folder: Path
+    skipped: int = 0
 
 
-@dataclass(frozen=True)
-class _Result:
-    """What was found in one picture, and the seconds that it took."""
-
-    source: Source
-    picture: Array
-    found: Detections
-    seconds: float
+def untracked(items: Iterable[Done], total: int, what: str) -> Iterable[Done]:
+    """A `Track` that shows nothing."""
+    return items
 
 
 def detect(
-    predictor: Predictor, sources: Sequence[Source], folder: Path, model: str, track: Track = untracked
+    predictor: Predictor,
+    sources: Sequence[Source],
+    folder: Path,
+    model: str,
+    wanted: Wanted = Wanted(),
+    track: Track = untracked,
+    note: Callable[[str], object] = str,
 ) -> Summary:
-    """Run over every source, write an annotated copy of each and `detections.json`.
+    """Run over every source and write what is wanted.
 
     Args:
         predictor: the model.
         sources: pictures and videos.
         folder: is created; files of the same name in it are replaced.
         model: its name, for the JSON.
+        wanted: what is written.
         track: is told how far the run is.
+        note: is told what was skipped, a sentence each.
 
     Raises:
-        InputError: a picture cannot be read, or the folder cannot be written.
+        InputError: no source at all can be read, or the folder cannot be written.
+        KeyboardInterrupt: with a message that says what is kept; what was done until then is written.
     """
     make_folder(folder)
-    names = predictor.meta.names
-    results = track(_run(predictor, sources), sum(source.frames for source in sources), "detecting")
-    targets = _targets(sources, folder)
-    records, objects, seconds = [], 0, 0.0
-    for source, group in groupby(results, key=lambda result: result.source):
-        with _writer(source, targets[source.path]) as write:
-            for frame, result in enumerate(group):
-                write(draw(result.picture, result.found, names))
-                records.append(_record(result, names, frame, targets[source.path]))
-                objects, seconds = objects + len(result.found), seconds + result.seconds
-    write_json(
-        folder / RESULTS, {"model": model, "task": predictor.meta.task, "names": list(names), "pictures": records}
-    )
-    return Summary(len(records), objects, seconds, folder)
-
-
-def _run(predictor: Predictor, sources: Sequence[Source]) -> Iterator[_Result]:
-    """Detect in all pictures, as many at a time as the model takes."""
-    stream = ((source, picture) for source in sources for picture in read_pictures(source))
-    while chunk := list(islice(stream, predictor.batch)):
-        start = time.perf_counter()
-        found = predictor([picture for _, picture in chunk])
-        spent = (time.perf_counter() - start) / len(chunk)
-        for (source, picture), detections in zip(chunk, found, strict=True):
-            yield _Result(source, picture, detections, spent)
-
-
-def _record(result: _Result, names: Sequence[str], frame: int, target: Path) -> dict[str, Any]:
-    height, width = result.found.size
-    record = {"file": str(result.source.path), "width": width, "height": height, "annotated": target.name}
-    if result.source.video:
-        record["frame"] = frame
-    return record | {"detections": result.found.to_records(names)}
-
-
-def _targets(sources: Sequence[Source], folder: Path) -> dict[Path, Path]:
-    """An annotated file for each source; sources of the same name get numbers."""
-    originals = {source.path.resolve() for source in sources}
-    targets: dict[Path, Path] = {}
-    taken: set[str] = set()
-    for source in sources:
-        suffix = ".mp4" if source.video else ".png" if source.path.suffix.lower() == ".png" else ".jpg"
-        name, count = f"{source.path.stem}{suffix}", 1
-        while name in taken:
-            count += 1
-            name = f"{source.path.stem}-{count}{suffix}"
-        taken.add(name)
-        target = folder / name
-        if target.resolve() in originals:
-            raise InputError(
-                f"-o {folder} holds the pictures themselves and would overwrite them; choose another folder"
-            )
-        targets[source.path] = target
-    return targets
-
-
-@contextmanager
-def _writer(source: Source, target: Path) -> Iterator[Callable[[Array], None]]:
-    """A function that takes the annotated pictures of a source; the file appears when the last one was written."""
-    if source.video:
-        with _video_writer(source, target) as write:
-            yield write
-    else:
-        yield lambda picture: _write_picture(picture, target)
-
-
-def _write_picture(picture: Array, target: Path) -> None:
-    import cv2
-
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if target.suffix == ".jpg" else []
-    _, data = cv2.imencode(target.suffix, picture, quality)
-    with atomic_write(target) as stream:
-        stream.write(data.tobytes())
-
-
-@contextmanager
-def _video_writer(source: Source, target: Path) -> Iterator[Callable[[Array], None]]:
-    import cv2
-
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.mp4")
-    writer = cv2.VideoWriter()
-
-    def write(picture: Array) -> None:
-        if not writer.isOpened():
-            size = picture.shape[1], picture.shape[0]
-            if not writer.open(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), source.rate, size):
-                raise InputError(f"cannot write the video {target}; choose another folder with -o")
-        writer.write(picture)
-
+    jobs = _jobs(sources, folder, wanted.images)
+    tally = _Tally(folder)
+    journal = Journal(folder, model, predictor.meta, wanted.images)
+    outputs = _Outputs(journal, list(_outputs(folder, wanted)))
+    total = 0 if any(not source.frames for source in sources) else sum(source.frames for source in sources)
     try:
-        yield write
-        writer.release()
-        if temporary.exists():
-            temporary.replace(target)
-    finally:
-        writer.release()
-        with suppress(OSError):
-            temporary.unlink()
+        with read_ahead(_frames(predictor, jobs), predictor.batch + DEPTH) as frames, write_behind(DEPTH) as behind:
+            for done in track(_results(predictor, frames, wanted), total, "detecting"):
+                behind(partial(outputs.write, done))
+                tally.add(done, note)
+    except KeyboardInterrupt:
+        outputs.close("interrupted")
+        pictures = f"{journal.pictures} picture{'' if journal.pictures == 1 else 's'}"
+        kept = f"interrupted; the results of {pictures} are kept in {printable(folder)}"
+        raise KeyboardInterrupt(kept) from None
+    except BaseException:
+        outputs.close("failed")
+        raise
+    outputs.close("done")
+    return tally.summary()
+
+
+class _Tally:
+    """What has been done so far."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.pictures, self._objects, self._seconds = 0, 0, 0.0
+        self._skipped: list[str] = []
+
+    def add(self, done: Done, note: Callable[[str], object]) -> None:
+        if isinstance(done, Skipped):
+            self._skipped.append(done.reason)
+            note(f"skipped: {done.reason}")
+            return
+        self.pictures += 1
+        self._objects += len(done.found)
+        self._seconds += done.seconds
+
+    def summary(self) -> Summary:
+        if self._skipped and not self.pictures:
+            more = f" (and {len(self._skipped) - 1} more that cannot be read)" if len(self._skipped) > 1 else ""
+            raise InputError(self._skipped[0] + more)
+        return Summary(self.pictures, self._objects, self._seconds, self._folder, len(self._skipped))
+
+
+class _Outputs:
+    """All outputs of a run; the journal comes last, so that a picture with a line has everything else."""
+
+    def __init__(self, journal: Journal, others: Sequence[Output]) -> None:
+        self._journal, self._all = journal, (*others, journal)
+
+    def write(self, done: Done) -> None:
+        if isinstance(done, Skipped):
+            self._journal.skip(done)
+            return
+        for output in self._all:
+            output.write(done)
+
+    def close(self, ending: Ending) -> None:
+        with ExitStack() as stack:  # one that cannot finish does not keep the others from it
+            for output in reversed(self._all):
+                stack.callback(output.close, ending)
+
+
+def _outputs(folder: Path, wanted: Wanted) -> Iterator[Output]:
+    if wanted.images:
+        yield AnnotatedCopies(wanted.style)
+    if wanted.text or wanted.text_scores:
+        yield YoloText(folder, wanted.text_scores)
+    if wanted.coco:
+        yield CocoResults(folder)
+    if wanted.crops:
+        yield Crops(folder)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A picture on its way into the network."""
+
+    job: Job
+    number: int
+    picture: Array
+    prepared: Prepared
+
+
+def _frames(predictor: Predictor, jobs: Sequence[Job]) -> Iterator[_Frame | Skipped]:
+    """Every picture of every source, prepared for the network."""
+    for job in jobs:
+        try:
+            for number, picture in enumerate(read_pictures(job.source)):
+                yield _Frame(job, number, picture, predictor.prepare(picture))
+        except InputError as error:
+            yield Skipped(job, str(error))
+
+
+def _results(predictor: Predictor, frames: Iterator[_Frame | Skipped], wanted: Wanted) -> Iterator[Done]:
+    """Detect in all pictures, as many at a time as the model takes."""
+    while chunk := list(islice(frames, predictor.batch)):
+        pictures = [frame for frame in chunk if isinstance(frame, _Frame)]
+        start = time.perf_counter()
+        found = iter(predictor.infer([frame.prepared for frame in pictures]))
+        spent = (time.perf_counter() - start) / max(1, len(pictures))
+        for frame in chunk:
+            if isinstance(frame, Skipped):
+                yield frame
+            else:
+                yield Result(frame.job, frame.number, frame.picture, _chosen(next(found), wanted), spent)
+
+
+def _chosen(found: Detections, wanted: Wanted) -> Detections:
+    """The detections of the classes that are wanted."""
+    if wanted.classes is None or found.probs is not None:
+        return found
+    return found[[row for row, number in enumerate(found.classes.tolist()) if number in wanted.classes]]
+
+
+def _jobs(sources: Sequence[Source], folder: Path, annotated: bool) -> list[Job]:
+    """An annotated file for each source; sources of the same name get numbers.
+
+    Raises:
+        InputError: one would overwrite a source.
+    """
+    originals = {source.path.resolve() for source in sources if not source.address}
+    taken: set[str] = set()
+    jobs = []
+    for source in sources:
+        name = _free_name(source, taken)
+        taken |= {name, Path(name).stem}
+        if annotated and (folder / name).resolve() in originals:
+            raise InputError(
+                f"-o {printable(folder)} holds the pictures themselves and would overwrite them; choose another folder"
+            )
+        jobs.append(Job(source, folder / name))
+    return jobs
+
+
+def _free_name(source: Source, taken: set[str]) -> str:
+    suffix = ".mp4" if source.video else ".png" if source.path.suffix.lower() == ".png" else ".jpg"
+    stem, count = source.path.stem, 1
+    while stem in taken:
+        count += 1
+        stem = f"{source.path.stem}-{count}"
+    return f"{stem}{suffix}"

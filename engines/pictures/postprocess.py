@@ -28,7 +28,12 @@ class _Rows:
 
 
 def decode(
-    outputs: Mapping[str, Array], index: int, placement: Placement, meta: ModelMeta, settings: Suppression
+    outputs: Mapping[str, Array],
+    index: int,
+    placement: Placement,
+    meta: ModelMeta,
+    settings: Suppression,
+    masks: bool = True,
 ) -> Detections:
     """The detections of one image of a batch.
 
@@ -38,13 +43,14 @@ def decode(
         placement: where the picture lies in the network's input.
         meta: of the model.
         settings: how raw heads are suppressed; an end-to-end graph has done so already.
+        masks: whether those of a segmentation model are wanted.
 
     Returns:
         Detections in pixels of the picture; boxes clipped to it, keypoints not.
     """
     image = {name: array[index] for name, array in outputs.items()}
     if meta.task == "classify":
-        return no_detections(placement.size, probs=next(iter(image.values())))
+        return no_detections(placement.size, probs=next(iter(image.values())), names=meta.names)
     rows = _end2end_rows(image, meta) if meta.end2end else _raw_rows(image, meta, settings)
     boxes = _oriented(rows.boxes, placement) if meta.task == "obb" else _upright(rows.boxes, placement)
     return Detections(
@@ -53,7 +59,8 @@ def decode(
         scores=rows.scores,
         classes=rows.classes.astype(np.int64),
         keypoints=_keypoints(rows.keypoints, placement),
-        masks=None if rows.masks is None else _picture_masks(rows.masks, boxes, placement, meta),
+        masks=None if rows.masks is None or not masks else _picture_masks(rows.masks, boxes, placement, meta),
+        names=meta.names,
     )
 
 

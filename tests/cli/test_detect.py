@@ -249,7 +249,11 @@ def test_the_default_output_names(tmp_path, monkeypatch):
     run("convert", SHAPES)
     run("detect", "shapes.onnx", PICTURES / "shapes1.jpg")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["detections", "shapes.onnx"]
-    assert sorted(path.name for path in Path("detections").iterdir()) == ["detections.json", "shapes1.jpg"]
+    assert sorted(path.name for path in Path("detections").iterdir()) == [
+        "detections.json",
+        "detections.jsonl",
+        "shapes1.jpg",
+    ]
 
 
 @needs_golden
@@ -275,7 +279,7 @@ def test_a_real_segmentation_model_outlines_what_it_finds(tmp_path):
     names = {one["name"] for one in found[0]}
     assert {"dog", "bicycle"} <= names
     for one in found[0]:
-        outlines = [np.array(outline).reshape(-1, 2) for outline in one["segments"]]
+        outlines = [np.array(outline) for outline in one["polygons"]]
         area = sum(cv2.contourArea(outline.astype(np.float32)) for outline in outlines)
         left, top, right, bottom = one["box"]
         assert 0.3 < area / ((right - left) * (bottom - top)) <= 1

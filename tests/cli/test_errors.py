@@ -264,6 +264,6 @@ def test_an_interruption_leaves_nothing_half_written(number, tmp_path):
     time.sleep(0.1)
     os.kill(process.pid, number)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert errors.strip().splitlines()[-1] == "error: interrupted; nothing was left half written"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.cfg", "model.weights"]

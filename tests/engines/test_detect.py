@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from colour_network import NAMES, SETTINGS, cells, colour_network, picture_with,
 from videos import read_video, write_video
 
 from trtzoo import Predictor, open_runtime
-from trtzoo.engines.pictures.detect import detect
+from trtzoo.engines.pictures.detect import Wanted, detect
 from trtzoo.engines.pictures.sources import find_sources
 from trtzoo.errors import InputError
 
@@ -48,15 +49,19 @@ def test_pictures_become_annotated_copies_and_records(predictor, tmp_path):
     done = detect(predictor, find_sources(str(tmp_path / "in")), tmp_path / "out", "squares")
     assert (done.pictures, done.objects, done.folder) == (3, 6, tmp_path / "out")
     assert done.seconds > 0
-    assert names_in(tmp_path / "out") == ["a.png", "b.jpg", "c.jpg", "detections.json"]
+    assert names_in(tmp_path / "out") == ["a.png", "b.jpg", "c.jpg", "detections.json", "detections.jsonl"]
     document = results(tmp_path / "out")
-    assert {key: document[key] for key in ("model", "task", "names")} == {
+    pictures = document.pop("pictures")
+    assert document == {
+        "schema": 1,
         "model": "squares",
         "task": "detect",
         "names": list(NAMES),
+        "complete": True,
+        "skipped": [],
     }
-    assert [len(record["detections"]) for record in document["pictures"]] == [2, 3, 1]
-    for record, name in zip(document["pictures"], ["a.png", "b.bmp", "c.jpg"], strict=True):
+    assert [len(record["detections"]) for record in pictures] == [2, 3, 1]
+    for record, name in zip(pictures, ["a.png", "b.bmp", "c.jpg"], strict=True):
         assert record.keys() == {"file", "width", "height", "annotated", "detections"}
         assert record["file"] == str(tmp_path / "in" / name)
         assert (record["width"], record["height"]) == (96, 64)
@@ -75,7 +80,7 @@ def test_the_record_of_an_object(predictor, tmp_path):
 
 RECORDS = {
     "pose": {"class", "name", "score", "box", "keypoints"},
-    "segment": {"class", "name", "score", "box", "segments"},
+    "segment": {"class", "name", "score", "box", "polygons", "mask"},
     "obb": {"class", "name", "score", "obb", "polygon"},
     "classify": {"class", "name", "score"},
 }
@@ -97,7 +102,7 @@ def test_records_of_every_task(task, tmp_path):
         assert records[0]["obb"] == [40.0, 8.0, 16.0, 16.0, 0.0]
         assert sorted(records[0]["polygon"]) == [[32.0, 0.0], [32.0, 16.0], [48.0, 0.0], [48.0, 16.0]]
     if task == "segment":
-        outline = np.array(records[0]["segments"][0]).reshape(-1, 2)
+        outline = np.array(records[0]["polygons"][0])
         assert np.abs([*outline.min(0), *(outline.max(0) + 1)] - box).max() <= 1
 
 
@@ -117,7 +122,7 @@ def test_files_of_the_same_name_are_numbered(predictor, tmp_path):
     records = results(tmp_path / "out")["pictures"]
     annotated = [record["annotated"] for record in records]
     assert len(set(annotated)) == 5
-    assert sorted([*annotated, "detections.json"]) == names_in(tmp_path / "out")
+    assert sorted([*annotated, "detections.json", "detections.jsonl"]) == names_in(tmp_path / "out")
 
 
 def frames_of(count: int, size: tuple[int, int] = (64, 96)) -> list[np.ndarray]:
@@ -155,54 +160,134 @@ def test_pictures_and_videos_side_by_side_share_batches(tmp_path):
     write_video(folder / "d.mp4", frames_of(3))
     done = detect(predictor_of(tmp_path, batch=3), find_sources(str(folder)), tmp_path / "out", "squares")
     assert done.pictures == 9
-    assert names_in(tmp_path / "out") == ["a.jpg", "b.mp4", "c.jpg", "d.mp4", "detections.json"]
+    assert names_in(tmp_path / "out") == ["a.jpg", "b.mp4", "c.jpg", "d.mp4", "detections.json", "detections.jsonl"]
     assert [len(read_video(tmp_path / "out" / name)[0]) for name in ("b.mp4", "d.mp4")] == [4, 3]
     files = [Path(record["file"]).name for record in results(tmp_path / "out")["pictures"]]
     assert files == ["a.jpg", *["b.mp4"] * 4, "c.jpg", *["d.mp4"] * 3]
 
 
-def test_a_corrupt_picture_in_the_middle_is_named_and_nothing_is_half_written(predictor, tmp_path):
-    for name in ("a.jpg", "b.jpg", "c.jpg", "e.jpg"):
+def test_what_cannot_be_read_is_skipped_counted_and_named(predictor, tmp_path):
+    for name in ("a.jpg", "b.jpg", "f.jpg"):
         save(tmp_path / "in" / name)
-    (tmp_path / "in" / "d.jpg").write_bytes(b"not a picture")
-    with pytest.raises(InputError, match=r"in/d\.jpg is not a picture that can be read"):
+    for name, data in (("c.png", b""), ("d.jpg", b"not a picture"), ("e.mp4", b"not a video")):
+        (tmp_path / "in" / name).write_bytes(data)
+    notes: list[str] = []
+    done = detect(predictor, find_sources(str(tmp_path / "in")), tmp_path / "out", "squares", note=notes.append)
+    assert (done.pictures, done.objects, done.skipped) == (3, 9, 3)
+    assert names_in(tmp_path / "out") == ["a.jpg", "b.jpg", "detections.json", "detections.jsonl", "f.jpg"]
+    document = results(tmp_path / "out")
+    assert document["complete"]
+    assert [Path(record["file"]).name for record in document["pictures"]] == ["a.jpg", "b.jpg", "f.jpg"]
+    assert [Path(record["file"]).name for record in document["skipped"]] == ["c.png", "d.jpg", "e.mp4"]
+    assert [f"skipped: {record['skipped']}" for record in document["skipped"]] == notes
+    for note, reason in zip(notes, ["is empty", "is not a picture that can", "is not a video that can"], strict=True):
+        assert reason in note
+
+
+def test_nothing_that_can_be_read_is_an_error(predictor, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (tmp_path / "in" / name).touch()
+    with pytest.raises(InputError, match=r"a\.jpg is empty .*\(and 2 more that cannot be read\)"):
         detect(predictor, find_sources(str(tmp_path / "in")), tmp_path / "out", "squares")
-    assert names_in(tmp_path / "out") == ["a.jpg", "b.jpg"]
-    for name in ("a.jpg", "b.jpg"):
-        assert cv2.imread(str(tmp_path / "out" / name)).shape == (64, 96, 3)
+    assert len(results(tmp_path / "out")["skipped"]) == 3
+
+
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "detections.jsonl").read_bytes().splitlines()]
+
+
+def test_the_lines_hold_what_the_document_holds(predictor, tmp_path):
+    for name in ("a.jpg", "c.jpg"):
+        save(tmp_path / "in" / name)
+    (tmp_path / "in" / "b.jpg").touch()
+    detect(predictor, find_sources(str(tmp_path / "in")), tmp_path / "out", "squares")
+    written, document = lines(tmp_path / "out"), results(tmp_path / "out")
+    assert [record.pop("schema") for record in written] == [1, 1, 1]
+    assert [record for record in written if "skipped" not in record] == document["pictures"]
+    assert [record for record in written if "skipped" in record] == document["skipped"]
+
+
+def interrupted_at(count: int):
+    """A `track` that is interrupted when this many pictures are done."""
+
+    def track(items, total, what):
+        for number, item in enumerate(items, start=1):
+            yield item
+            if number == count:
+                raise KeyboardInterrupt
+
+    return track
+
+
+def test_an_interrupted_run_keeps_what_it_did_and_says_so(predictor, tmp_path):
+    for number in range(20):
+        save(tmp_path / "in" / f"{number:02}.jpg")
+    sources = find_sources(str(tmp_path / "in"))
+    with pytest.raises(KeyboardInterrupt, match=r"interrupted; the results of 5 pictures are kept in .*out"):
+        detect(predictor, sources, tmp_path / "out", "squares", track=interrupted_at(5))
+    document = results(tmp_path / "out")
+    assert not document["complete"]
+    assert [record["annotated"] for record in document["pictures"]] == [f"{number:02}.jpg" for number in range(5)]
+    assert len(lines(tmp_path / "out")) == 5
+    for record in document["pictures"]:
+        assert cv2.imread(str(tmp_path / "out" / record["annotated"])).shape == (64, 96, 3)
+    assert not [name for name in names_in(tmp_path / "out") if name.startswith(".")]
+
+
+def test_an_interrupted_video_keeps_its_first_frames(predictor, tmp_path):
+    source = write_video(tmp_path / "street.mp4", frames_of(12))
+    with pytest.raises(KeyboardInterrupt):
+        detect(predictor, find_sources(str(source)), tmp_path / "out", "squares", track=interrupted_at(7))
+    assert len(read_video(tmp_path / "out" / "street.mp4")[0]) == 7
+    assert len(results(tmp_path / "out")["pictures"]) == 7
+
+
+def test_the_results_of_an_earlier_run_never_look_like_this_ones(predictor, tmp_path):
+    save(tmp_path / "a.png")
+    detect(predictor, find_sources(str(tmp_path / "a.png")), tmp_path / "out", "squares", Wanted(coco=True))
+    seen = []
+
+    def track(items, total, what):
+        seen.append(names_in(tmp_path / "out"))
+        yield from items
+
+    detect(predictor, find_sources(str(tmp_path / "a.png")), tmp_path / "out", "squares", track=track)
+    assert seen == [["a.png", "detections.jsonl"]]
+    assert names_in(tmp_path / "out") == ["a.png", "detections.json", "detections.jsonl"]
+
+
+def fail_after(count: int):
+    """A `draw` that finds the disk full after some pictures."""
+    calls = []
+
+    def draw(picture, *arguments):
+        calls.append(picture)
+        if len(calls) > count:
+            raise InputError("the disk is full")
+        return picture
+
+    return draw
 
 
 def test_a_failure_in_the_middle_of_a_video_leaves_no_part_of_it(predictor, tmp_path, monkeypatch):
     source = write_video(tmp_path / "street.mp4", frames_of(6))
-    calls = []
-
-    def fail(*arguments):
-        calls.append(arguments)
-        if len(calls) > 3:
-            raise KeyboardInterrupt
-        return arguments[0]
-
-    monkeypatch.setattr("trtzoo.engines.pictures.detect.draw", fail)
-    with pytest.raises(KeyboardInterrupt):
-        detect(predictor, find_sources(str(source)), tmp_path / "out", "squares")
-    assert names_in(tmp_path / "out") == []
-
-
-def test_an_older_video_survives_a_failure(predictor, tmp_path, monkeypatch):
-    source = write_video(tmp_path / "street.mp4", frames_of(6))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "street.mp4").write_bytes(b"older")
-    monkeypatch.setattr("trtzoo.engines.pictures.detect.draw", lambda *arguments: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    monkeypatch.setattr("trtzoo.engines.pictures.results.annotated.draw", fail_after(3))
+    with pytest.raises(InputError, match="the disk is full"):
         detect(predictor, find_sources(str(source)), tmp_path / "out", "squares")
+    assert names_in(tmp_path / "out") == ["detections.json", "detections.jsonl", "street.mp4"]
     assert (tmp_path / "out" / "street.mp4").read_bytes() == b"older"
+    assert not results(tmp_path / "out")["complete"]
+    assert len(lines(tmp_path / "out")) == 3
 
 
 def test_results_replace_older_ones(predictor, tmp_path):
     save(tmp_path / "a.png")
     for _ in range(2):
         detect(predictor, find_sources(str(tmp_path / "a.png")), tmp_path / "out", "squares")
-    assert names_in(tmp_path / "out") == ["a.png", "detections.json"]
+    assert names_in(tmp_path / "out") == ["a.png", "detections.json", "detections.jsonl"]
 
 
 OVERWRITES = {
@@ -237,3 +322,27 @@ def test_names_beyond_ascii_are_kept_in_the_record(tmp_path):
     assert [record["name"] for record in document["pictures"][0]["detections"]] == ["café", "日本", "blue"]
     assert "café" in (tmp_path / "out" / "detections.json").read_text(encoding="utf-8")
     assert (tmp_path / "out" / "straße.png").exists()
+
+
+def test_names_that_are_no_utf8_are_spelled_out_in_the_record(predictor, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jpg")).write_bytes(cv2.imencode(".jpg", picture_with(SQUARES))[1])
+    Path(os.fsdecode(os.fsencode(folder) + b"/b\xff.jpg")).touch()
+    wanted = Wanted(text=True, coco=True, crops=True)
+    done = detect(predictor, find_sources(folder), tmp_path / "out", "squares", wanted)
+    assert (done.pictures, done.skipped) == (1, 1)
+    document = results(tmp_path / "out")
+    assert document["pictures"][0]["file"] == f"{folder}/caf\\xe9.jpg"
+    assert document["pictures"][0]["annotated"] == "caf\\xe9.jpg"
+    assert document["skipped"][0]["file"] == f"{folder}/b\\xff.jpg"
+    assert os.fsdecode(b"caf\xe9.jpg") in names_in(tmp_path / "out")
+
+
+def test_a_video_whose_name_is_no_utf8(predictor, tmp_path):
+    source = tmp_path / os.fsdecode(b"stra\xdfe.mp4")
+    write_video(tmp_path / "a.mp4", frames_of(3)).rename(source)
+    done = detect(predictor, find_sources(source), tmp_path / "out", "squares")
+    assert (done.pictures, done.skipped) == (3, 0)
+    (tmp_path / "out" / source.name).rename(tmp_path / "b.mp4")
+    assert len(read_video(tmp_path / "b.mp4")[0]) == 3

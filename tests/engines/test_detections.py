@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from trtzoo.engines.pictures.detections import Detections, corners, mask_polygons, no_detections
+from trtzoo.engines.pictures.detections import Detections, corners, no_detections
+from trtzoo.engines.pictures.masks import mask_polygons, run_lengths
 
 NAMES = ("a", "b")
 
@@ -61,6 +62,25 @@ def test_a_part_of_one_pixel_or_one_line_is_no_polygon(part):
     assert len(mask_polygons(mask)) == 1
 
 
+MASKS = {
+    "nothing": np.zeros((7, 5), bool),
+    "everything": np.ones((7, 5), bool),
+    "a hole, and a part of one pixel": np.pad(
+        np.pad(np.zeros((2, 2), bool), 2, constant_values=True), ((0, 9), (0, 0))
+    ),
+    "noise": np.random.default_rng(0).random((37, 53)) < 0.5,
+    "runs of more than 2^15 pixels": np.arange(300)[:, None] * np.ones(400) > 200,
+}
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+def test_run_lengths_are_those_of_the_coco_api(mask):
+    tools = pytest.importorskip("pycocotools.mask")
+    expected = tools.encode(np.asfortranarray(mask.astype(np.uint8)))
+    assert run_lengths(mask) == {"size": list(mask.shape), "counts": expected["counts"].decode()}
+    np.testing.assert_array_equal(tools.decode(run_lengths(mask)), mask)
+
+
 def test_records_are_json_values_rounded_to_what_is_meaningful():
     found = Detections(
         size=(40, 60),
@@ -68,8 +88,9 @@ def test_records_are_json_values_rounded_to_what_is_meaningful():
         scores=np.float32([0.912345678, 0.5]),
         classes=np.array([1, 7]),
         keypoints=np.float32([[[1.234, -5.678, 0.5]], [[2, 3, 1]]]),
+        names=NAMES,
     )
-    first, second = json.loads(json.dumps(found.to_records(NAMES)))
+    first, second = json.loads(json.dumps(found.to_records()))
     assert first == {
         "class": 1,
         "name": "b",
@@ -82,9 +103,9 @@ def test_records_are_json_values_rounded_to_what_is_meaningful():
 
 def test_the_best_five_classes_come_in_order_and_ties_by_number():
     probs = np.float32([0.1, 0.3, 0.1, 0.3, 0.05, 0.1, 0.05])
-    found = no_detections((4, 4), probs)
+    found = no_detections((4, 4), probs, NAMES)
     assert [number for number, _ in found.top_classes()] == [1, 3, 0, 2, 5]
-    assert [record["class"] for record in found.to_records(NAMES)] == [1, 3, 0, 2, 5]
+    assert [record["class"] for record in found.to_records()] == [1, 3, 0, 2, 5]
     assert found.top_classes(2) == [(1, pytest.approx(0.3)), (3, pytest.approx(0.3))]
 
 
@@ -94,5 +115,5 @@ def test_fewer_than_five_classes():
 
 def test_a_detector_has_no_top_classes():
     assert no_detections((4, 4)).top_classes() == []
-    assert no_detections((4, 4)).to_records(NAMES) == []
+    assert no_detections((4, 4)).to_records() == []
     assert len(no_detections((4, 4))) == 0

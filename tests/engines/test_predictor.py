@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from colour_network import NAMES, SETTINGS, STRETCH, cells, colour_network, picture_with, write
@@ -45,11 +46,11 @@ def assert_squares(found, squares) -> None:
 def test_every_picture_gets_its_own_detections_whatever_the_batch(count, batch, route, tmp_path):
     target = "tensorrt:10.3" if route == "efficient" else "onnxruntime"
     predictor = predictor_of(tmp_path, batch, route, target=target)
+    assert predictor.batch == (batch or 1)
     found = predictor([picture_with([place]) for place in PLACES[:count]])
     assert len(found) == count
     for detections, place in zip(found, PLACES, strict=False):
         assert_squares(detections, [place])
-    assert predictor.batch == (batch or 1)
 
 
 def test_no_pictures_give_no_detections(tmp_path):
@@ -65,6 +66,7 @@ class Recorder:
     def __init__(self, meta: ModelMeta) -> None:
         self.meta = meta
         self.images: list[np.ndarray] = []
+        self.closed = False
 
     def infer(self, images: np.ndarray, thresholds: Suppression | None = None) -> dict[str, np.ndarray]:
         self.images.append(images)
@@ -72,7 +74,7 @@ class Recorder:
         return {"boxes": anchors, "scores": anchors[..., :3]}
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
 def test_a_fixed_batch_is_filled_up_with_black():
@@ -82,10 +84,30 @@ def test_a_fixed_batch_is_filled_up_with_black():
     assert recorder.images[1][0].any() and not recorder.images[1][1:].any()
 
 
-def test_a_free_batch_is_as_large_as_the_request():
+@pytest.mark.parametrize(
+    ("name", "wanted", "sizes"),
+    [
+        ("onnxruntime CPU", None, [1] * 10),
+        ("TensorRT H100", None, [8, 2]),
+        ("triton http localhost:8000", None, [8, 2]),
+        ("onnxruntime CPU", 4, [4, 4, 2]),
+        ("TensorRT H100", 100, [10]),
+    ],
+)
+def test_a_free_batch_is_the_wanted_one_or_the_fastest(name, wanted, sizes):
     recorder = Recorder(replace(colour_network().meta, batch=None))
-    Predictor(recorder)([picture_with([place]) for place in PLACES])
-    assert [images.shape for images in recorder.images] == [(5, 3, 64, 96)]
+    recorder.name = name
+    Predictor(recorder, batch=wanted)([picture_with([place]) for place in PLACES * 2])
+    assert [len(images) for images in recorder.images] == sizes
+
+
+def test_a_batch_that_the_model_does_not_have_is_refused():
+    recorder = Recorder(replace(colour_network().meta, batch=4))
+    assert Predictor(recorder, batch=4).batch == 4
+    with pytest.raises(InputError, match=r"fixed batch of 4, not 2; .*--dynamic"):
+        Predictor(recorder, batch=2)
+    with pytest.raises(InputError, match="a batch of 0 is out of range"):
+        Predictor(recorder, batch=0)
 
 
 def test_pictures_of_different_sizes_share_a_batch(tmp_path):
@@ -122,7 +144,6 @@ def dimmed() -> np.ndarray:
 
 
 FILTERS = {
-    "keeps its own": (0.1, 3),
     "the same": (0.6, 3),
     "higher": (0.7, 2),
     "very high": (0.9, 1),
@@ -136,6 +157,89 @@ def test_a_higher_threshold_filters_end_to_end_rows(threshold, count, layout, tm
     path = write(tmp_path, colour_network(), 1, "plain", layout)
     found = Predictor(open_runtime(path), replace(SETTINGS, conf_thres=threshold))([dimmed()])[0]
     assert found.scores == pytest.approx([brightness / 255 for _, _, brightness in DIM[:count]], abs=1e-5)
+
+
+IGNORED = {
+    "a lower score": ({"conf_thres": 0.05}, "--conf-thres"),
+    "another IoU": ({"iou_thres": 0.7}, "--iou-thres"),
+    "more rows": ({"topk_all": 300}, "--topk-all"),
+    "other labels": ({"multi_label": True}, "--single-label or --multi-label"),
+    "all classes together": ({"class_agnostic": True}, "--class-agnostic"),
+    "two": ({"conf_thres": 0.05, "iou_thres": 0.7}, "--iou-thres, --conf-thres"),
+}
+
+
+@pytest.mark.parametrize(("said", "flags"), IGNORED.values(), ids=IGNORED)
+def test_what_the_nms_in_the_graph_would_ignore_is_refused(said, flags, tmp_path):
+    runtime = open_runtime(write(tmp_path, colour_network(), 1, "plain"))
+    with pytest.raises(InputError, match=f"has its NMS in the graph .*, which {flags} cannot change here; run"):
+        Predictor(runtime, NmsSettings(**said))
+
+
+def test_what_the_nms_in_the_graph_does_anyway_may_be_said(tmp_path):
+    runtime = open_runtime(write(tmp_path, colour_network(), 1, "plain"))
+    own = NmsSettings(conf_thres=0.6, iou_thres=0.45, topk_all=20, candidates=24, multi_label=False)
+    for settings in (NmsSettings(), own, NmsSettings(conf_thres=0.8)):
+        assert len(Predictor(runtime, settings)([dimmed()])[0]) > 0
+
+
+def test_of_thresholds_that_are_inputs_only_the_others_are_refused():
+    meta = colour_network().meta.with_nms(graph_nms())
+    meta = replace(meta, extra={"runtime_thresholds": True})
+    Predictor(Recorder(meta), NmsSettings(conf_thres=0.01, iou_thres=0.9))
+    with pytest.raises(InputError, match="which --topk-all cannot change"):
+        Predictor(Recorder(meta), NmsSettings(conf_thres=0.01, topk_all=7))
+
+
+NO_PICTURES = {
+    "None": (None, "a picture was expected, not NoneType"),
+    "bytes": (b"abc", "a picture was expected, not bytes"),
+    "a number in a list": ([3], "a picture was expected, not int"),
+    "floats": (np.zeros((4, 4, 3), np.float32), r"float32 \[4, 4, 3\], but uint8 was expected; .* times 255"),
+    "16 bits": (np.zeros((4, 4, 3), np.uint16), r"uint16 \[4, 4, 3\], but uint8 was expected"),
+    "grey": (np.zeros((4, 4), np.uint8), r"the shape \[4, 4\]; give an array uint8 \[height, width, 3\]"),
+    "four channels": (np.zeros((4, 4, 4), np.uint8), r"the shape \[4, 4, 4\]"),
+    "channels first": (np.zeros((3, 64, 96), np.uint8), r"the shape \[3, 64, 96\]"),
+    "nothing": (np.zeros((0, 4, 3), np.uint8), r"the shape \[0, 4, 3\]"),
+    "no such file": ("gone.jpg", r"cannot read gone\.jpg: No such file"),
+    "one of several": ([np.zeros((4, 4, 3), np.uint8), "gone.jpg"], r"cannot read gone\.jpg"),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), NO_PICTURES.values(), ids=NO_PICTURES)
+def test_what_is_no_picture_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        Predictor(Recorder(colour_network().meta))(given)
+
+
+def test_one_picture_gives_its_detections_and_several_a_list(tmp_path):
+    predictor, picture = predictor_of(tmp_path), picture_with(PLACES[:1])
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), picture)
+    for one in (picture, path, str(path)):
+        assert_squares(predictor(one), PLACES[:1])
+    for several in ([picture], (path,), [str(path)], picture[None]):
+        [found] = predictor(several)
+        assert_squares(found, PLACES[:1])
+    assert len(predictor(np.stack([picture] * 3))) == 3
+
+
+def test_as_a_context_manager_it_frees_the_model():
+    recorder = Recorder(colour_network().meta)
+    with pytest.raises(ZeroDivisionError), Predictor(recorder) as predictor:
+        assert predictor.names == NAMES
+        assert not recorder.closed
+        _ = 1 / 0
+    assert recorder.closed
+
+
+@pytest.mark.parametrize("route", [None, "plain"])
+def test_masks_are_made_only_when_they_are_wanted(route, tmp_path):
+    runtime = open_runtime(write(tmp_path, colour_network("segment"), 1, route))
+    with_masks, without = (Predictor(runtime, SETTINGS, masks=wanted)(dimmed()) for wanted in (True, False))
+    assert with_masks.masks.shape == (3, 64, 96)
+    assert without.masks is None
+    np.testing.assert_array_equal(with_masks.boxes, without.boxes)
 
 
 @pytest.mark.parametrize("task", ["pose", "segment", "obb"])
