@@ -16,6 +16,7 @@ COMMANDS = (
     "deepstream",
     "triton",
     "val",
+    "bench",
     "zoo",
     "download",
     "data",

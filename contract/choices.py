@@ -41,6 +41,9 @@ AXIS_ORDERS: tuple[AxisOrder, ...] = get_args(AxisOrder)
 InputType = Literal["float32", "float16", "uint8"]
 Precision = Literal["fp32", "fp16", "int8"]
 
+Arithmetic = Literal["fp16", "fp32", "fp64"]
+"""What torch computes in; fp64 is a reference without rounding noise."""
+
 Route = Literal["plain", "efficient", "efficient-idx", "onnx", "none"]
 ROUTES: tuple[Route, ...] = get_args(Route)
 """Ways of NMS in a graph."""

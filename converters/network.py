@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
+from ..contract.choices import Arithmetic
 from ..contract.meta import ModelMeta
 from ..contract.outputs import input_spec, raw_outputs
 from ..errors import ModelError
@@ -56,21 +58,28 @@ def to_graph(network: Network, batch: int | None, opset: int) -> tuple[gs.Graph,
     return ops.finish(heads), meta
 
 
-def torch_runner(network: Network, device: str = "cpu", double: bool = False) -> Callable[[Array], dict[str, Array]]:
-    """The network as a function images [B, C, H, W] -> raw heads, computed with torch (`double`: in float64).
+def torch_runner(
+    network: Network, device: str = "cpu", arithmetic: Arithmetic = "fp32"
+) -> Callable[[Array], dict[str, Array]]:
+    """The network as a function images [B, C, H, W] -> raw heads, computed with torch; heads of fp16 come as float32.
 
     Raises:
         MissingDependencyError: torch is not installed.
     """
     torch_ops = _torch_ops()
-    ops = torch_ops.TorchOps(device, double)
+    ops = torch_ops.TorchOps(device, arithmetic)
 
     def run(images: Array) -> dict[str, Array]:
         with torch_ops.plain_float32():
             heads = network.forward(ops, ops.begin(images))
-            return {name: tensor.cpu().numpy() for name, tensor in heads.items()}
+            return {name: _as_array(tensor) for name, tensor in heads.items()}
 
     return run
+
+
+def _as_array(tensor: Tensor) -> Array:
+    array: Array = tensor.cpu().numpy()
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def _torch_ops() -> ModuleType:

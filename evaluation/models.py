@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..contract.meta import ModelMeta
 from ..engines.runtimes.base import Runtime
+from ..engines.runtimes.triton import is_address
 from ..files import sha256_of
 
 
@@ -17,9 +18,9 @@ class ModelFacts:
 
     Attributes:
         label: short name, different for each model of a file.
-        file: its name.
-        sha256: of the file.
-        size_mib: of the file, and for DarkNet of its weights.
+        file: its name, or its address on a server.
+        sha256: of the file, "" on a server.
+        size_mib: of the file, and for DarkNet of its weights; None on a server.
         family: of the network.
         task: what it does.
         imgsz: height, width of its input.
@@ -32,7 +33,7 @@ class ModelFacts:
     label: str
     file: str
     sha256: str
-    size_mib: float
+    size_mib: float | None
     family: str
     task: str
     imgsz: tuple[int, int]
@@ -44,14 +45,14 @@ class ModelFacts:
 
 def describe_model(path: Path, label: str, runtime: Runtime) -> ModelFacts:
     """The facts of an opened model."""
-    meta = runtime.meta
+    meta, remote = runtime.meta, is_address(str(path))
     files = [path, path.with_suffix(".weights")] if path.suffix == ".cfg" else [path]
     size = sum(file.stat().st_size for file in files if file.is_file())
     return ModelFacts(
         label,
-        path.name,
-        sha256_of(path),
-        round(size / 2**20, 2),
+        str(path) if remote else path.name,
+        "" if remote else sha256_of(path),
+        None if remote else round(size / 2**20, 2),
         meta.family,
         meta.task,
         meta.imgsz,

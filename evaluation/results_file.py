@@ -16,9 +16,14 @@ VERSION = 1
 T = TypeVar("T")
 
 
+def as_json(schema: str, results: Any) -> dict[str, Any]:
+    """A results dataclass as JSON values under its schema's name, "trtzoo.val"."""
+    return {"schema": schema, "version": VERSION, **to_document(results)}
+
+
 def write_results(path: Path, schema: str, results: Any) -> None:
-    """Write a results dataclass under its schema's name, "trtzoo.val"."""
-    write_json(path, {"schema": schema, "version": VERSION, **to_document(results)})
+    """Write what `as_json` makes."""
+    write_json(path, as_json(schema, results))
 
 
 def read_document(path: Path) -> tuple[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from ...contract.choices import Arithmetic
 from ...graph.shapes import Pads
 from ...graph.weights import Array, Weight
 from .ops import Conv, Operand, Ops, Tensor
@@ -25,6 +26,7 @@ _BINARY: dict[str, Callable[..., Tensor]] = {
     "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "max": torch.maximum, "min": torch.minimum,
     "pow": torch.pow,
 }  # fmt: skip
+_TYPES: dict[Arithmetic, torch.dtype] = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
 _REDUCE: dict[str, Callable[..., Tensor]] = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}
 
 
@@ -40,13 +42,13 @@ class TorchOps(Ops):
 
     Args:
         device: where to compute, "cpu" or "cuda:0".
-        double: compute in float64, as a reference without rounding noise.
+        arithmetic: of every operation; "fp16" is what the YOLO frameworks call half, decoding included.
     """
 
-    def __init__(self, device: str = "cpu", double: bool = False) -> None:
+    def __init__(self, device: str = "cpu", arithmetic: Arithmetic = "fp32") -> None:
         super().__init__()
         self.device = torch.device(device)
-        self.dtype = torch.float64 if double else torch.float32
+        self.dtype = _TYPES[arithmetic]
         self._kept: dict[str, Tensor] = {}
 
     def begin(self, images: Array) -> Tensor:

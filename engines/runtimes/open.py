@@ -22,6 +22,7 @@ def open_runtime(
     device: str = "cpu",
     read: ReadOptions = ReadOptions(),
     note: Callable[[str], object] = str,
+    half: bool = False,
 ) -> Runtime:
     """Load a model to run it.
 
@@ -33,11 +34,14 @@ def open_runtime(
         device: "cpu", or a GPU as "cuda:0"; an engine runs on GPU 0 unless another is named.
         read: how a cfg or checkpoint is read; of a finished model only the class names can be others.
         note: is told what the user should know, a sentence each.
+        half: compute in FP16; of the torch backend only, other models have their precision in the file.
 
     Raises:
         InputError: the file cannot be read, this backend cannot run it, or `read` asks for what only a conversion can do.
         MissingDependencyError: the backend is not installed.
     """
+    if half and backend != "torch":
+        raise InputError(f"{path}: only the torch backend computes in FP16 on request; convert the model with --half")
     if is_address(str(path)):
         return _open_remote(str(path), backend, read)
     path = Path(path)
@@ -45,7 +49,7 @@ def open_runtime(
     if kind == "engine" or backend in ("tensorrt", "tensorrt-rtx"):
         return _with_options(_open_engine(path, kind, backend, device), path, read)
     if backend == "torch":
-        return _open_torch(path, kind, device, read)
+        return _open_torch(path, kind, device, read, half)
     if kind != "onnx":
         return OnnxRuntime(_converted(path, read), device, where=str(path))
     runtime, lowered = open_onnx(path, device)
@@ -130,14 +134,14 @@ def _open_engine(path: Path, kind: str, backend: Backend | None, device: str) ->
     return TensorRTRuntime(path, int(device.partition(":")[2] or 0))
 
 
-def _open_torch(path: Path, kind: str, device: str, read: ReadOptions) -> Runtime:
+def _open_torch(path: Path, kind: str, device: str, read: ReadOptions, half: bool) -> Runtime:
     from .torch import TorchRuntime
 
     if kind not in ("cfg", "checkpoint"):
         raise InputError(
             f"{path}: the torch backend runs a .cfg or a .pt, not an {kind} file; use --backend onnxruntime"
         )
-    return TorchRuntime(read_network(path, read), device)
+    return TorchRuntime(read_network(path, read), device, half)
 
 
 def _converted(path: Path, read: ReadOptions) -> bytes:

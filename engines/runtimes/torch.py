@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...contract.meta import ModelMeta
 from ...contract.nms import Suppression
 from ...converters.network import Network, torch_runner
@@ -9,20 +11,21 @@ from ...graph.weights import Array
 
 
 class TorchRuntime:
-    """A network computed with torch.
+    """A network computed with torch, in batches of any size.
 
     Args:
         network: as its family read it.
         device: "cpu" or "cuda:0".
+        half: compute in FP16, decoding included, as the YOLO frameworks do.
 
     Raises:
         MissingDependencyError: torch is not installed.
     """
 
-    def __init__(self, network: Network, device: str = "cpu") -> None:
-        self.meta: ModelMeta = network.meta
+    def __init__(self, network: Network, device: str = "cpu", half: bool = False) -> None:
+        self.meta: ModelMeta = replace(network.meta, batch=None, precision="fp16" if half else network.meta.precision)
         self.name = f"torch {'GPU' if device != 'cpu' else 'CPU'}"
-        self._run = torch_runner(network, device)
+        self._run = torch_runner(network, device, "fp16" if half else "fp32")
 
     def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
         """Run the network on images [B, C, H, W]; returns the raw heads by name, before any threshold."""

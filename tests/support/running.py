@@ -31,7 +31,7 @@ def run_network(network: Network, images: np.ndarray, batch: int | None = None, 
 
 def run_torch(network: Network, images: np.ndarray, double: bool = False) -> Outputs:
     """The raw heads of a network, through torch."""
-    return torch_runner(network, double=double)(images)
+    return torch_runner(network, arithmetic="fp64" if double else "fp32")(images)
 
 
 def assert_interpreters_agree(network: Network, images: np.ndarray, tolerance: float = 1e-5) -> None:

@@ -53,6 +53,6 @@ def run_torch_block(record: Record, blocks: Any, x: np.ndarray) -> np.ndarray:
     """The module's output through the torch interpreter, in float64."""
     from trtzoo.converters.vocabulary.torch_ops import TorchOps
 
-    ops = TorchOps("cpu", double=True)
+    ops = TorchOps("cpu", "fp64")
     with torch.inference_mode():
         return Walker(ops, blocks, path=("m",)).enter(record, ops.begin(x)).numpy()

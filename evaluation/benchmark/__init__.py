@@ -1,0 +1,1 @@
+"""How fast models are and what they cost, measured side by side."""

@@ -1,0 +1,117 @@
+"""Times of models whose speed is known because they sleep."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from colour_network import colour_network, picture_with
+
+from trtzoo.evaluation.benchmark.measure import measure_load, measure_throughput, take_turn
+from trtzoo.evaluation.benchmark.statistics import relative_to, times_of
+from trtzoo.evaluation.benchmark.subjects import scale_of
+
+NAP = 0.02
+PICTURE = picture_with([(0, 1)])
+
+
+class Sleeper:
+    """A runtime that sleeps a while, longer at its first run."""
+
+    name = "sleeper"
+
+    def __init__(self, first: float = NAP, gpu_seconds: float | None = None) -> None:
+        self.meta = colour_network("classify").meta
+        self._naps = [first]
+        self.gpu_seconds = gpu_seconds
+
+    def infer(self, images, thresholds=None):
+        time.sleep(self._naps.pop() if self._naps else NAP)
+        return {"probs": np.zeros((len(images), 3), np.float32)}
+
+    def close(self):
+        pass
+
+
+def test_figures_of_times():
+    one = times_of(np.arange(1, 102) / 1000)
+    assert (one.mean, one.median, one.p90, one.p99, one.least, one.count) == pytest.approx((51, 51, 91, 100, 1, 101))
+
+
+def test_what_is_cold_is_not_counted():
+    cold, warm = (take_turn(Sleeper(first=0.3), PICTURE, 3, warm_up).stages for warm_up in (0, 1))
+    assert cold[:, 1].max() >= 0.3
+    assert NAP <= warm[:, 1].min() <= warm[:, 1].max() < 0.2
+    assert warm.shape == (3, 3)
+
+
+def test_time_on_the_gpu_comes_from_the_runtime():
+    np.testing.assert_array_equal(take_turn(Sleeper(gpu_seconds=0.5), PICTURE, 2, 0).gpu, [0.5, 0.5])
+    assert not len(take_turn(Sleeper(), PICTURE, 2, 0).gpu)
+
+
+@pytest.mark.parametrize(("streams", "batch"), [(1, 1), (1, 4), (3, 2)])
+def test_throughput_counts_pictures_of_all_streams(streams, batch):
+    done = measure_throughput([Sleeper(first=0.1) for _ in range(streams)], PICTURE, batch, 0.3, warm_up=1)
+    assert (done.batch, done.streams) == (batch, streams)
+    assert 0.5 * streams * batch / NAP < done.pictures_per_second <= 1.01 * streams * batch / NAP
+    assert done.run.least >= 1000 * NAP
+
+
+def test_a_load_that_is_kept_up_with():
+    load = measure_load([lambda: time.sleep(NAP)], rate=10, seconds=0.5)
+    assert (load.requests, load.answered, load.saturated) == (5, 5, False)
+    assert 1000 * NAP <= load.latency.median < 2000 * NAP
+    assert load.waiting.median < 10
+
+
+def test_waiting_is_counted_where_requests_come_faster_than_answers():
+    """A hundred a second, each taking two hundredths: the n-th waits n hundredths, though none takes longer than the first."""
+    load = measure_load([lambda: time.sleep(NAP)], rate=100, seconds=0.3)
+    assert (load.requests, load.answered, load.saturated) == (30, 30, True)
+    assert load.latency.median > 1000 * (NAP + 0.9 * 14 * 0.01)
+    assert load.latency.p99 > 1000 * (NAP + 0.9 * 28 * 0.01)
+    assert load.latency.least < 3000 * NAP
+
+
+def test_more_streams_keep_up_with_more():
+    load = measure_load([lambda: time.sleep(NAP)] * 4, rate=100, seconds=0.3)
+    assert load.latency.median < 3000 * NAP
+    assert load.streams == 4
+
+
+def test_a_hopeless_load_ends():
+    begin = time.perf_counter()
+    load = measure_load([lambda: time.sleep(0.2)], rate=100, seconds=0.2)
+    assert load.answered < 5 < load.requests == 20
+    assert load.saturated
+    assert time.perf_counter() - begin < 2
+
+
+def test_a_ratio_is_taken_turn_by_turn():
+    """The machine gets slower and slower; the second model takes half as long again in every turn."""
+    first = [np.full(5, slow) for slow in (1.0, 2.0, 4.0, 8.0)]
+    done = relative_to(first, [1.5 * turn for turn in first], "first")
+    assert (done.ratio, done.low, done.high, done.against) == (1.5, 1.5, 1.5, "first")
+    varied = relative_to(first, [factor * turn for factor, turn in zip((1, 1.2, 1.4, 3), first, strict=True)], "first")
+    assert varied.low == pytest.approx(1, abs=0.15)
+    assert varied.ratio == pytest.approx(1.3)
+    assert varied.low < 1.3 < varied.high
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "scale"),
+    [
+        ("yolov8n.pt", "yolov8?.pt", "n"),
+        ("yolo11x-pose.engine", "yolo11?-pose.engine", "x"),
+        ("yolov5s6.pt", "yolov5?6.pt", "s"),
+        ("yolov9-m.pt", "yolov9-?.pt", "m"),
+        ("a/yolov8l-seg.onnx", "a/yolov8?-seg.onnx", "l"),
+        ("yolov3-tiny.cfg", "yolov3-tiny.cfg", ""),
+        ("yolov4-mish.cfg", "yolov4-mish.cfg", ""),
+        ("best.pt", "best.pt", ""),
+    ],
+)
+def test_scales_are_read_from_names(label, name, scale):
+    assert scale_of(label) == (name, scale)
