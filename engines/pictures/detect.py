@@ -107,7 +107,7 @@ def detect(
     """
     make_folder(folder)
     jobs = _jobs(sources, folder, wanted.images)
-    tally = _Tally(folder)
+    tally = _Tally(folder, note, alone=len(jobs) == 1)
     journal = Journal(folder, model, predictor.meta, wanted.images)
     outputs = _Outputs(journal, list(_outputs(folder, wanted)))
     total = 0 if any(not source.frames for source in sources) else sum(source.frames for source in sources)
@@ -115,7 +115,7 @@ def detect(
         with read_ahead(_frames(predictor, jobs), predictor.batch + DEPTH) as frames, write_behind(DEPTH) as behind:
             for done in track(_results(predictor, frames, wanted), total, "detecting"):
                 behind(partial(outputs.write, done))
-                tally.add(done, note)
+                tally.add(done)
     except KeyboardInterrupt:
         outputs.close("interrupted")
         pictures = f"{journal.pictures} picture{'' if journal.pictures == 1 else 's'}"
@@ -131,15 +131,16 @@ def detect(
 class _Tally:
     """What has been done so far."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, note: Callable[[str], object], alone: bool) -> None:
+        self._folder, self._note, self._alone = folder, note, alone
         self.pictures, self._objects, self._seconds = 0, 0, 0.0
         self._skipped: list[str] = []
 
-    def add(self, done: Done, note: Callable[[str], object]) -> None:
+    def add(self, done: Done) -> None:
         if isinstance(done, Skipped):
             self._skipped.append(done.reason)
-            note(f"skipped: {done.reason}")
+            if self.pictures or not self._alone:  # else it becomes the error of the whole run
+                self._note(f"skipped: {done.reason}")
             return
         self.pictures += 1
         self._objects += len(done.found)

@@ -147,12 +147,12 @@ class Detections:
         return {"class": number, "name": self.name_of(number), "score": round(score, 5)}
 
     def _coco(self, row: int, image_id: int | str, ids: Sequence[int]) -> dict[str, Any]:
-        left, top, right, bottom = self.upright()[row].tolist()
+        box = self.upright()[row].astype(np.float64)
         number = int(self.classes[row])
         result: dict[str, Any] = {
             "image_id": image_id,
             "category_id": ids[number] if number < len(ids) else number + 1,
-            "bbox": [round(value, 3) for value in (left, top, right - left, bottom - top)],
+            "bbox": _rounded(np.concatenate([box[:2], box[2:] - box[:2]]), 3),
             "score": round(float(self.scores[row]), 5),
         }
         if self.oriented:
@@ -189,4 +189,6 @@ def corners(boxes: Array) -> Array:
 
 
 def _rounded(values: Array, digits: int = 2) -> Any:
-    return np.round(values.astype(np.float64), digits).tolist()
+    """As JSON values; NaN and infinity, which JSON does not know, become 0."""
+    finite = np.where(np.isfinite(values), values, 0).astype(np.float64)
+    return np.round(finite, digits).tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from trtzoo.engines.pictures.detections import Detections, corners, no_detections
 from trtzoo.engines.pictures.masks import mask_polygons, run_lengths
+from trtzoo.errors import InputError, MissingDependencyError
 
 NAMES = ("a", "b")
 
@@ -117,3 +119,128 @@ def test_a_detector_has_no_top_classes():
     assert no_detections((4, 4)).top_classes() == []
     assert no_detections((4, 4)).to_records() == []
     assert len(no_detections((4, 4))) == 0
+
+
+def detections(**more) -> Detections:
+    """Three objects in a picture of 40 x 60 pixels."""
+    boxes = np.float32([[1, 2, 30, 39], [0, 0, 5, 5], [10, 10, 20, 30]])
+    fields = {"boxes": boxes, "scores": np.float32([0.9, 0.8, 0.7]), "classes": np.array([1, 0, 1]), "names": NAMES}
+    return Detections(**{"size": (40, 60)} | fields | more)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"scores": np.zeros(2, np.float32)},
+        {"classes": np.zeros(4, np.int64)},
+        {"boxes": np.zeros((0, 4), np.float32)},
+        {"keypoints": np.zeros((2, 17, 3), np.float32)},
+        {"masks": np.zeros((1, 40, 60), bool)},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_arrays_of_different_lengths_are_refused(more):
+    with pytest.raises(InputError, match=f"different lengths: .*{next(iter(more))}.*; each needs a row an object"):
+        detections(**more)
+
+
+PICKS = {
+    "a number": (1, [1]),
+    "the last": (-1, [2]),
+    "a number of numpy's": (np.int64(2), [2]),
+    "a slice": (slice(1, None), [1, 2]),
+    "numbers": ([2, 0], [2, 0]),
+    "no numbers": ([], []),
+    "a mask": (np.array([True, False, True]), [0, 2]),
+}
+
+
+@pytest.mark.parametrize(("keep", "rows"), PICKS.values(), ids=PICKS)
+def test_objects_are_picked_with_all_that_belongs_to_them(keep, rows):
+    keypoints, masks = np.random.default_rng(0).random((3, 5, 3)), np.random.default_rng(1).random((3, 40, 60)) > 0.5
+    found = detections(keypoints=keypoints, masks=masks)
+    picked = found[keep]
+    assert len(picked) == len(rows)
+    assert (picked.names, picked.size) == (found.names, found.size)
+    for name in ("boxes", "scores", "classes", "keypoints", "masks"):
+        np.testing.assert_array_equal(getattr(picked, name), getattr(found, name)[np.array(rows, int)])
+
+
+def test_the_best_of_a_class_is_picked_by_a_comparison():
+    found = detections()
+    assert found[found.classes == 1].scores.tolist() == pytest.approx([0.9, 0.7])
+
+
+def test_plotting_draws_on_a_copy():
+    picture = np.full((40, 60, 3), 128, np.uint8)
+    drawn = detections().plot(picture)
+    assert drawn.shape == picture.shape
+    assert (drawn != 128).any()
+    assert (picture == 128).all()
+
+
+COCO_NAMES = ("person", *map(str, range(78)), "toothbrush")
+
+
+@pytest.mark.parametrize(
+    ("names", "number", "category"),
+    [
+        (NAMES, 1, 2),
+        (NAMES, 9, 10),
+        (COCO_NAMES, 0, 1),
+        (COCO_NAMES, 11, 13),
+        (COCO_NAMES, 79, 90),
+        ((*COCO_NAMES, "more"), 79, 80),
+    ],
+    ids=["own names", "without a name", "COCO's first", "after COCO's first gap", "COCO's last", "not COCO's"],
+)
+def test_categories_are_counted_from_one_with_cocos_gaps(names, number, category):
+    [one, *_] = detections(classes=np.full(3, number), names=names).to_coco(7)
+    assert (one["image_id"], one["category_id"]) == (7, category)
+    assert one["bbox"] == [1, 2, 29, 37]
+    assert one["score"] == pytest.approx(0.9)
+
+
+def test_coco_results_carry_masks_and_keypoints():
+    masks = np.zeros((3, 40, 60), bool)
+    masks[:, 5:9, 5:9] = True
+    points = np.float32([[[1, 2], [3, 4]]] * 3)
+    [one, *_] = detections(masks=masks, keypoints=points).to_coco()
+    assert one["segmentation"] == run_lengths(masks[0])
+    assert one["keypoints"] == [1, 2, 1, 3, 4, 1]
+
+
+def test_numbers_that_json_does_not_know_are_left_out():
+    boxes = np.float32([[np.nan, 2, np.inf, 39], [0, 0, 5, 5], [10, 10, 20, 30]])
+    found = detections(boxes=boxes)
+    assert json.loads(json.dumps(found.to_records(), allow_nan=False))[0]["box"] == [0, 2, 0, 39]
+    json.dumps(found.to_coco(), allow_nan=False)
+
+
+def test_supervision_gets_the_same_objects():
+    supervision = pytest.importorskip("supervision")
+    masks = np.random.default_rng(0).random((3, 40, 60)) > 0.5
+    found = detections(masks=masks)
+    theirs = found.to_supervision()
+    assert isinstance(theirs, supervision.Detections)
+    np.testing.assert_array_equal(theirs.xyxy, found.boxes)
+    np.testing.assert_array_equal(theirs.mask, masks)
+    np.testing.assert_array_equal(theirs.confidence, found.scores)
+    np.testing.assert_array_equal(theirs.class_id, found.classes)
+    assert theirs.data["class_name"].tolist() == ["b", "a", "b"]
+    assert len(theirs[theirs.class_id == 1]) == 2
+    assert len(no_detections((4, 4)).to_supervision()) == 0
+
+
+def test_supervision_gets_oriented_boxes_as_corners():
+    supervision = pytest.importorskip("supervision")
+    found = detections(boxes=np.float32([[20, 20, 10, 4, 0.3]] * 3))
+    theirs = found.to_supervision()
+    np.testing.assert_allclose(theirs.data[supervision.config.ORIENTED_BOX_COORDINATES], corners(found.boxes))
+    np.testing.assert_allclose(theirs.xyxy[:, :2], corners(found.boxes).min(axis=1))
+
+
+def test_without_supervision_its_name_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(MissingDependencyError, match="run `pip install supervision`"):
+        detections().to_supervision()

@@ -36,9 +36,13 @@ def download_picture(source: Source) -> Array:
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             data = answer.read(LARGEST)
-    except (OSError, urllib.error.URLError, ValueError) as error:
+    except urllib.error.HTTPError as error:
+        raise InputError(f"cannot download {source.name}: {error}; check the address") from error
+    except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise InputError(f"cannot download {source.name}: {reason}; check the address") from error
+    if len(data) == LARGEST:
+        raise InputError(f"{source.name} is larger than {LARGEST >> 20} MiB; download it and give the file")
     return decode_picture(np.frombuffer(data, np.uint8), source.name)
 
 
@@ -53,7 +57,7 @@ def read_stream(source: Source) -> Iterator[Array]:
         before, video = count, _open(source)
         try:
             if not video.isOpened() and not count:
-                raise InputError(f"cannot open {_what(source)}; check that it is there and that nothing else uses it")
+                raise InputError(f"cannot open {_what(source)}; {_advice(source)}")
             ends = _length(video) > 0
             there, picture = video.read()
             while there:
@@ -72,6 +76,12 @@ def read_stream(source: Source) -> Iterator[Array]:
 
 def _what(source: Source) -> str:
     return f"camera {source.address}" if source.address.isdecimal() else source.name
+
+
+def _advice(source: Source) -> str:
+    if source.address.isdecimal():
+        return "check that it is there and that nothing else uses it"
+    return "check the address, and that it can be reached from here"
 
 
 def _length(video: Any) -> int:
