@@ -13,7 +13,7 @@ from ..contract.meta import ModelMeta
 from ..contract.nms import Suppression
 from ..contract.outputs import input_spec
 from ..engines.pictures.detections import Detections
-from ..engines.pictures.postprocess import decode
+from ..engines.pictures.postprocess import Rows, decode, in_picture, surviving_rows
 from ..engines.pictures.preprocess import Placement, prepare
 from ..engines.runtimes.base import Runtime
 from ..graph.weights import Array
@@ -29,9 +29,18 @@ STAGES = ("preprocess", "inference", "postprocess")
 
 @dataclass(frozen=True)
 class Looked:
-    """What a model found on some pictures, and the seconds of each of `STAGES` for all of them."""
+    """What a model found on some pictures.
+
+    Attributes:
+        found: a picture each.
+        rows: the same in pixels of the network's input; none of a classifier.
+        placements: where the pictures lie in it.
+        seconds: of each of `STAGES` for all of them.
+    """
 
     found: list[Detections]
+    rows: list[Rows]
+    placements: list[Placement]
     seconds: tuple[float, float, float]
 
 
@@ -67,9 +76,14 @@ def look(
     clock.append(time.perf_counter())
     if before:
         outputs, settings = before(outputs, settings)
-    found = [decode(outputs, row, placement, runtime.meta, settings) for row, placement in enumerate(placements)]
+    rows: list[Rows] = []
+    if runtime.meta.task == "classify":
+        found = [decode(outputs, row, placement, runtime.meta, settings) for row, placement in enumerate(placements)]
+    else:
+        rows = [surviving_rows(outputs, row, runtime.meta, settings) for row in range(len(pictures))]
+        found = [in_picture(one, placement, runtime.meta) for one, placement in zip(rows, placements, strict=True)]
     clock.append(time.perf_counter())
-    return Looked(found, (clock[1] - clock[0], clock[2] - clock[1], clock[3] - clock[2]))
+    return Looked(found, rows, placements, (clock[1] - clock[0], clock[2] - clock[1], clock[3] - clock[2]))
 
 
 def prepare_as_validators(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:

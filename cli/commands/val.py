@@ -53,8 +53,8 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     add_thresholds(group, "0.001", "0.7", "300")
     group.add_argument(
         "--fast-nms",
-        action="store_true",
-        help="suppress oriented boxes as Ultralytics does (default: greedily, as its NMS graphs)",
+        action=argparse.BooleanOptionalAction,
+        help="suppress oriented boxes as Ultralytics does, or greedily as trtzoo's graphs (default: as the model's framework)",
     )
 
 

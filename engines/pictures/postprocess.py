@@ -17,8 +17,17 @@ from .preprocess import Placement
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """The surviving rows of one image in network-input pixels; `masks` are 0..1 at prototype resolution."""
+class Rows:
+    """The surviving rows of one image, best first.
+
+    Attributes:
+        boxes: [N, 4 or 5] in network-input pixels.
+        scores: [N].
+        classes: [N].
+        keypoints: [N, P, D] in network-input pixels.
+        masks: [N, h, w] of 0..1 over the network's input, at the resolution of the prototypes; what lies well outside of a
+            row's box may be missing.
+    """
 
     boxes: Array
     scores: Array
@@ -48,10 +57,19 @@ def decode(
     Returns:
         Detections in pixels of the picture; boxes clipped to it, keypoints not.
     """
-    image = {name: array[index] for name, array in outputs.items()}
     if meta.task == "classify":
-        return no_detections(placement.size, probs=next(iter(image.values())), names=meta.names)
-    rows = _end2end_rows(image, meta) if meta.end2end else _raw_rows(image, meta, settings)
+        return no_detections(placement.size, probs=next(iter(outputs.values()))[index], names=meta.names)
+    return in_picture(surviving_rows(outputs, index, meta, settings), placement, meta, masks)
+
+
+def surviving_rows(outputs: Mapping[str, Array], index: int, meta: ModelMeta, settings: Suppression) -> Rows:
+    """What is left of one image of a batch after the suppression; arguments as those of `decode`, but for no classifier."""
+    image = {name: array[index] for name, array in outputs.items()}
+    return _end2end_rows(image, meta) if meta.end2end else _raw_rows(image, meta, settings)
+
+
+def in_picture(rows: Rows, placement: Placement, meta: ModelMeta, masks: bool = True) -> Detections:
+    """The rows of an image in pixels of its picture; arguments as those of `decode`."""
     boxes = _oriented(rows.boxes, placement) if meta.task == "obb" else _upright(rows.boxes, placement)
     return Detections(
         size=placement.size,
@@ -64,11 +82,11 @@ def decode(
     )
 
 
-def _raw_rows(image: Mapping[str, Array], meta: ModelMeta, settings: Suppression) -> _Rows:
+def _raw_rows(image: Mapping[str, Array], meta: ModelMeta, settings: Suppression) -> Rows:
     if meta.layout == "ultralytics":
         image = _from_ultralytics(image, meta)
     anchors, classes = select(image["boxes"], image["scores"], settings, suppress=not meta.nms_free)
-    rows = _Rows(image["boxes"][anchors], image["scores"][anchors, classes], classes)
+    rows = Rows(image["boxes"][anchors], image["scores"][anchors, classes], classes)
     if meta.task == "pose":
         return replace(rows, keypoints=image["keypoints"][anchors])
     if meta.task == "segment":
@@ -91,11 +109,11 @@ def _from_ultralytics(image: Mapping[str, Array], meta: ModelMeta) -> dict[str, 
     return heads
 
 
-def _end2end_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
+def _end2end_rows(image: Mapping[str, Array], meta: ModelMeta) -> Rows:
     if meta.layout in ("flat", "ultralytics"):
         return _flat_rows(image, meta)
     used = slice(int(image["num_dets"].reshape(-1)[0]))
-    rows = _Rows(image["det_boxes"][used], image["det_scores"][used], image["det_classes"][used])
+    rows = Rows(image["det_boxes"][used], image["det_scores"][used], image["det_classes"][used])
     if meta.task == "pose":
         return replace(rows, keypoints=image["det_kpts"][used])
     if meta.task == "segment":
@@ -103,20 +121,20 @@ def _end2end_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
     return rows
 
 
-def _flat_rows(image: Mapping[str, Array], meta: ModelMeta) -> _Rows:
+def _flat_rows(image: Mapping[str, Array], meta: ModelMeta) -> Rows:
     """Rows [K, 6 + extras]: box (4 numbers), score, class, then angle, keypoints, mask pixels or mask coefficients."""
     rows = image["output" if meta.layout == "flat" else "output0"]
     rows = rows[rows[:, 4] > 0]
     boxes, scores, classes, extras = rows[:, :4], rows[:, 4], rows[:, 5], rows[:, 6:]
     if meta.task == "obb":
-        return _Rows(np.concatenate([boxes, extras], axis=1), scores, classes)
+        return Rows(np.concatenate([boxes, extras], axis=1), scores, classes)
     if meta.task == "pose" and meta.kpt_shape:
-        return _Rows(boxes, scores, classes, extras.reshape(len(extras), *meta.kpt_shape))
+        return Rows(boxes, scores, classes, extras.reshape(len(extras), *meta.kpt_shape))
     if meta.task == "segment":
         finished = meta.layout == "flat"
         masks = _unflattened(extras, meta) if finished else _masks(extras, image["output1"])
-        return _Rows(boxes, scores, classes, masks=masks)
-    return _Rows(boxes, scores, classes)
+        return Rows(boxes, scores, classes, masks=masks)
+    return Rows(boxes, scores, classes)
 
 
 def _masks(coeffs: Array, protos: Array) -> Array:

@@ -12,9 +12,9 @@ from ...data.datasets.truth import Truth
 from ...engines.pictures.detections import Detections
 from ...graph.weights import Array
 from .metrics.average_precision import Matches, voc_average_precision
-from .metrics.coco_library import run_lengths
 from .metrics.matching import THRESHOLDS, confusions, match, voc_match
-from .metrics.overlaps import BOX_SHARE, box_iou, keypoint_similarity, mask_iou, probabilistic_iou, rotated_iou
+from .metrics.overlaps import BOX_SHARE, box_iou, keypoint_similarity, probabilistic_iou, rotated_iou
+from .metrics.prototype_masks import MaskGrid
 
 METRICS = {
     "detect": ("box",),
@@ -50,23 +50,23 @@ class Judge:
         self.confusion = np.zeros((classes + 1, classes + 1), np.int64)
         self._classes = classes
         self._sigmas = None if sigmas is None else np.array(sigmas)
-        self._masks = masks
+        self._library = masks
         self._kept = _Kept(right={metric: [] for metric in self.metrics})
 
-    def add(self, truth: Truth, found: Detections, classes: Array, coded: Sequence[Any]) -> None:
+    def add(self, truth: Truth, found: Detections, classes: Array, grid: MaskGrid | None = None) -> None:
         """Judge one picture.
 
         Args:
             truth: its labels.
             found: what the model found on it, best first.
             classes: the dataset's class [N] of each.
-            coded: run lengths of each mask, or none.
+            grid: its masks; None of a model without.
         """
         whole = truth[~truth.crowd]
         ways = {
             "box": lambda: _boxes(whole, found),
             "keypoints": lambda: self._keypoints(whole, found),
-            "mask": lambda: self._mask_overlaps(whole, found, coded),
+            "mask": lambda: self._masks(whole, found, grid),
         }
         for metric in self.metrics:
             if metric == "dota":
@@ -110,12 +110,10 @@ class Judge:
         areas = (truth.boxes[:, 2:] - truth.boxes[:, :2]).prod(axis=1) * BOX_SHARE
         return keypoint_similarity(truth.keypoints, found.keypoints, areas, self._sigmas)
 
-    def _mask_overlaps(self, truth: Truth, found: Detections, coded: Sequence[Any]) -> Array:
-        if truth.masks is None or not len(truth):
+    def _masks(self, truth: Truth, found: Detections, grid: MaskGrid | None) -> Array:
+        if truth.masks is None or grid is None:
             return np.zeros((len(truth), len(found)))
-        empty = [0, 0, 0, 0, 0, 0]
-        labelled = [run_lengths(self._masks, mask or [empty], found.size) for mask in truth.masks]
-        return mask_iou(labelled, coded, self._masks)
+        return grid.overlaps(truth, self._library)
 
 
 def _boxes(truth: Truth, found: Detections) -> Array:

@@ -19,10 +19,11 @@ from ...engines.pictures.detections import Detections
 from ...engines.pictures.sources import read_picture
 from ...engines.runtimes.base import Runtime
 from ...graph.weights import Array
-from ..stages import look, prepare_as_validators
+from ..stages import Looked, look, prepare_as_validators
 from .fast_nms import thin_out
 from .judge import Judge
 from .metrics.coco_library import CocoLibrary
+from .metrics.prototype_masks import MaskGrid, found_on_grid
 from .records import JsonList, TruthRecords, finding_records
 from .results import Speed
 
@@ -44,7 +45,8 @@ class ValSettings:
         topk_all: most findings a picture.
         multi_label: None takes every class of a box, as the YOLO frameworks' validators and DarkNet do.
         class_agnostic: boxes of different classes suppress each other.
-        fast_nms: suppress oriented boxes behind raw heads as Ultralytics does, instead of greedily.
+        fast_nms: suppress oriented boxes behind raw heads as Ultralytics does (True) or greedily (False); None does what the
+            model's own framework does.
         batch: pictures in a run, where the model leaves that free.
         limit: look at the first pictures only.
         plots: draw curves and the confusion matrix.
@@ -56,7 +58,7 @@ class ValSettings:
     topk_all: int = 300
     multi_label: bool | None = None
     class_agnostic: bool = False
-    fast_nms: bool = False
+    fast_nms: bool | None = None
     batch: int = 1
     limit: int | None = None
     plots: bool = True
@@ -93,9 +95,16 @@ def suppression_for(meta: ModelMeta, wanted: ValSettings) -> tuple[Suppression, 
         multi_label=multi_label and len(meta.names) > 1,
         class_agnostic=wanted.class_agnostic,
     )
-    if meta.nms is None:
-        return ours, ()
     notes = []
+    if meta.head == "one2one":
+        notes.append(
+            "measured with its one-to-one head, as it is converted by default; Ultralytics' validator (8.4.190) takes the "
+            "other one unless it is told nms=False, so compare that with --head one2many"
+        )
+    if meta.nms is None:
+        return ours, tuple(notes)
+    if meta.task == "obb":
+        notes.append("its graph suppresses greedily, where Ultralytics' validator uses fast NMS")
     free = bool(meta.extra.get("runtime_thresholds"))
     kept = replace(meta.nms, conf_thres=ours.conf_thres, iou_thres=ours.iou_thres) if free else meta.nms
     if not free and (meta.nms.conf_thres > ours.conf_thres or meta.nms.iou_thres != ours.iou_thres):
@@ -106,6 +115,13 @@ def suppression_for(meta: ModelMeta, wanted: ValSettings) -> tuple[Suppression, 
     if meta.nms.topk_all < ours.topk_all:
         notes.append(f"its graph gives at most {meta.nms.topk_all} findings a picture, not {ours.topk_all}")
     return kept, tuple(notes)
+
+
+def suppresses_fast(meta: ModelMeta, wanted: ValSettings) -> bool:
+    """Whether oriented boxes go when they overlap any better one, even one that went itself."""
+    if meta.task != "obb" or meta.layout != "raw":
+        return False
+    return meta.family == "ultralytics" if wanted.fast_nms is None else wanted.fast_nms
 
 
 def run_model(
@@ -127,14 +143,16 @@ def run_model(
     number_of = dataset.number_of(meta.names, runtime.meta.source or "the model")
     clock, start = Clock(), time.perf_counter()
     step = meta.batch or wanted.batch
-    before = thin_out if wanted.fast_nms and meta.task == "obb" and meta.layout == "raw" else None
+    before = thin_out if suppresses_fast(meta, wanted) else None
     try:
         for chunk in chunks(track(dataset.samples, len(dataset.samples), "evaluating"), step):
             pictures = [read_picture(sample.path) for sample in chunk]
             looked = look(runtime, pictures, settings, prepare_as_validators, before)
             begin = time.perf_counter()
-            for sample, found in zip(chunk, looked.found, strict=True):
-                _take(run, dataset, sample, _known(found, number_of, wanted), number_of, library, predictions)
+            for number, sample in enumerate(chunk):
+                known = _known(looked.found[number], number_of, wanted)
+                grid = _grid(looked, number, known, meta) if meta.task == "segment" else None
+                _take(run, dataset, sample, looked.found[number][known], grid, number_of, library, predictions)
                 run.pictures += 1
             clock.add(looked.seconds, time.perf_counter() - begin, len(chunk))
     except KeyboardInterrupt:
@@ -155,11 +173,21 @@ def chunks(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
         yield chunk
 
 
-def _known(found: Detections, number_of: Array, wanted: ValSettings) -> Detections:
-    """The findings of classes that the dataset has, above the threshold, best first, at most as many as wanted."""
+def _known(found: Detections, number_of: Array, wanted: ValSettings) -> Array:
+    """Numbers of the findings of classes that the dataset has, above the threshold, best first, at most as many as wanted."""
     keep = (number_of[found.classes] >= 0) & (found.scores > wanted.conf_thres)
     order = np.flatnonzero(keep)
-    return found[order[np.argsort(-found.scores[order], kind="stable")][: wanted.topk_all]]
+    best: Array = order[np.argsort(-found.scores[order], kind="stable")][: wanted.topk_all]
+    return best
+
+
+def _grid(looked: Looked, number: int, known: Array, meta: ModelMeta) -> MaskGrid | None:
+    """The masks of a picture's findings at the resolution of the prototypes."""
+    rows = looked.rows[number]
+    if rows.masks is None:
+        return None
+    masks = found_on_grid(rows.masks[known], rows.boxes[known], meta.imgsz)
+    return MaskGrid(masks, meta.imgsz, looked.placements[number])
 
 
 def _take(
@@ -167,6 +195,7 @@ def _take(
     dataset: Dataset,
     sample: Sample,
     found: Detections,
+    grid: MaskGrid | None,
     number_of: Array,
     library: CocoLibrary,
     predictions: JsonList,
@@ -179,7 +208,7 @@ def _take(
     for record in finding_records(sample, found, [dataset.categories[number] for number in classes], coded):
         predictions.write(record)
     run.truth.add(sample, found.size, truth)
-    run.judge.add(truth, found, classes, coded)
+    run.judge.add(truth, found, classes, grid)
 
 
 def _coded(found: Detections, masks: Any) -> Sequence[Any]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
 from ....graph.weights import Array
@@ -42,14 +39,6 @@ def keypoint_similarity(labelled: Array, found: Array, areas: Array, sigmas: Arr
     seen = labelled[:, None, :, 2] != 0
     mean: Array = (likeness * seen).sum(axis=2) / np.maximum(seen.sum(axis=2), 1e-7)
     return mean
-
-
-def mask_iou(labelled: Sequence[Any], found: Sequence[Any], mask_library: Any) -> Array:
-    """Intersection over union of run-length masks."""
-    if not labelled or not found:
-        return np.zeros((len(labelled), len(found)))
-    overlaps: Array = np.asarray(mask_library.iou(list(found), list(labelled), [0] * len(labelled))).T
-    return overlaps
 
 
 def rotated_iou(labelled: Array, found: Array) -> Array:

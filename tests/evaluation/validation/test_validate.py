@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from colour_network import colour_network, write
 from labelled_squares import PICTURES, write_coco, write_pictures, write_yolo
+from suppressions import graph_nms
 
 from trtzoo.cli import main
 from trtzoo.console import track
@@ -19,7 +20,7 @@ from trtzoo.errors import InputError
 from trtzoo.evaluation.results_file import as_results, read_document
 from trtzoo.evaluation.validation.metrics import coco_library as library
 from trtzoo.evaluation.validation.results import ValResults
-from trtzoo.evaluation.validation.run import ValSettings
+from trtzoo.evaluation.validation.run import ValSettings, suppresses_fast, suppression_for
 from trtzoo.evaluation.validation.validate import validate
 
 PLAIN = ValSettings(plots=False, draws=20)
@@ -224,3 +225,25 @@ def test_the_command(tmp_path, capsys):
 def test_the_command_says_what_is_missing(tmp_path, capsys):
     assert main(["val", str(model(tmp_path / "m")), "--data", str(tmp_path / "no.yaml")]) == 1
     assert "no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("meta", "wanted", "fast"),
+    [
+        (colour_network("obb").meta, None, True),
+        (colour_network("obb").meta, False, False),
+        (colour_network("obb", family="onnx").meta, None, False),
+        (colour_network("obb", family="onnx").meta, True, True),
+        (colour_network("obb").meta.with_nms(graph_nms()), True, False),
+        (colour_network("detect").meta, True, False),
+    ],
+)
+def test_oriented_boxes_are_suppressed_as_their_framework_does(meta, wanted, fast):
+    assert suppresses_fast(meta, ValSettings(fast_nms=wanted)) is fast
+
+
+def test_a_model_of_two_heads_says_which_was_measured():
+    wanted = ValSettings()
+    notes = {head: suppression_for(colour_network(head=head).meta, wanted)[1] for head in ("one2one", "one2many", None)}
+    assert "--head one2many" in notes["one2one"][0]
+    assert notes["one2many"] == notes[None] == ()
