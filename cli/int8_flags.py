@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .flags import dashed, device, positive
+from .flags import device, positive
 
 if TYPE_CHECKING:
     from ..evaluation.calibration.distill.settings import DistillSettings
@@ -81,11 +81,6 @@ def _add_distillation(group: Any) -> None:
     group.add_argument(
         "--distill-device", type=device, metavar="cpu|N", help="cpu, or the number of a GPU (default: cpu)"
     )
-
-
-def idle_int8(options: argparse.Namespace) -> str:
-    """The flags given that do nothing for want of --int8, as the user typed them."""
-    return "" if options.int8 else ", ".join(dashed(flag) for flag in INT8_FLAGS if getattr(options, flag))
 
 
 def int8_settings(options: argparse.Namespace) -> CalibrationSettings:

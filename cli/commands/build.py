@@ -1,4 +1,4 @@
-"""`trtzoo build`: an ONNX file becomes an engine."""
+"""`trtzoo build`: weights or an ONNX file become an engine."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..flags import gpu_number, positive, require
-from ..int8_flags import add_int8, idle_int8, int8_settings
+from ..conversion_flags import add_conversion, check_flags, conversion_settings, wants_conversion
+from ..flags import add_reading, dashed, gpu_number, positive, require
 from ..registry import Command
 
 if TYPE_CHECKING:
     from ...engines.plans.settings import BuildSettings
+    from ...pipeline import ConvertSettings
 
 EXAMPLES = """
+  trtzoo build yolov8n.pt --end2end --half
   trtzoo build yolov8n.onnx --target tensorrt-rtx --compute-capability 8.6 8.9 12.0
   trtzoo build yolov8n.onnx --max-batch 16 --workspace 4
   trtzoo build yolov8n.onnx --int8 --calib-path pictures/
@@ -22,7 +24,9 @@ EXAMPLES = """
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="any ONNX file, a YOLO or not")
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help="a .cfg or .pt, which is converted first, or any .onnx"
+    )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT.engine", help="engine to write (default: ./STEM.engine)"
     )
@@ -33,12 +37,16 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         help="tensorrt or tensorrt-rtx, with a version: that of the installed library, tensorrt:10.3 (default: tensorrt)",
     )
     parser.add_argument("--force", action="store_true", help="build even if the engine is up to date")
-    parser.add_argument("--no-verify", action="store_true", help="do not hold the engine against the contract")
+    parser.add_argument(
+        "--no-onnx",
+        action="store_true",
+        help="do not keep the ONNX file of the conversion, which stands beside the engine",
+    )
     parser.add_argument(
         "--print-trtexec", action="store_true", help="print the trtexec line for the target instead of building"
     )
-    batch = parser.add_argument_group("batch, for a graph whose batch is free")
-    batch.add_argument("--min-batch", type=positive, default=1, metavar="N", help="least (default: 1)")
+    batch = parser.add_argument_group("batch, for a graph whose batch is free (these free that of weights)")
+    batch.add_argument("--min-batch", type=positive, metavar="N", help="least (default: 1)")
     batch.add_argument("--opt-batch", type=positive, metavar="N", help="tuned for (default: the least)")
     batch.add_argument("--max-batch", type=positive, metavar="N", help="greatest (default: 8)")
     tuning = parser.add_argument_group("builder")
@@ -65,46 +73,53 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         help="GPUs of a TensorRT-RTX engine (default: every one from Ampere on)",
     )
     tuning.add_argument("--device", type=gpu_number, default=0, metavar="N", help="GPU that builds (default: 0)")
-    add_int8(parser)
     tuning.add_argument("--verbose", action="store_true", help="show everything that the library says")
+    add_reading(parser)
+    add_conversion(parser)
 
 
 def _run(options: argparse.Namespace) -> None:
     from ... import console
-    from ...engines.build.builder import build
+    from ...pipeline import build
 
     output = options.output or Path(f"{options.model.stem}.engine")
-    if idle := idle_int8(options):
-        console.note(f"{idle}: without effect, for want of --int8")
+    settings, conversion = _build_settings(options), _conversion(options)
     if options.print_trtexec:
-        _print_trtexec(options, output)
+        _print_trtexec(options, output, settings, conversion)
         return
-    settings = _build_settings(options)
-    model = _quantised(options, output) if options.int8 else options.model
     with console.progress("building") as report:
-        manifest = build(
-            model, output, settings, report, force=options.force, note=console.say, verify=not options.no_verify
-        )
+        done = build(
+            options.model, output, settings, conversion, keep_onnx=not options.no_onnx, force=options.force,
+            verify=not options.no_verify, note=console.note, progress=report,
+        )  # fmt: skip
+    manifest = done.manifest
     layers = ", ".join(f"{count} {kind}" for kind, count in sorted(manifest.precision.items()))
     seconds = f"{sum(manifest.seconds.values()):.1f} s"
     size = f"{manifest.plan_bytes / 2**20:.1f} MiB"
     print(f"{output}: {manifest.target} {manifest.version}, {size}, layers: {layers or 'unknown'}, {seconds}")
 
 
-def _quantised(options: argparse.Namespace, output: Path) -> Path:
-    """The model's INT8 form, written beside the engine."""
-    from ... import console
-    from ...pipeline import ConvertSettings, convert
+def _conversion(options: argparse.Namespace) -> ConvertSettings | None:
+    """How the model becomes ONNX; None for an ONNX file that is built as it is."""
+    from ...converters import recognise
+    from ...pipeline import graph_target
 
-    path = output.with_name(f"{output.stem}.int8.onnx")
-    with console.progress("calibrating") as report:
-        done = convert(options.model, path, ConvertSettings(int8=int8_settings(options)), report)
-    for note in done.notes:
-        console.note(note)
-    return path
+    ranges = [flag for flag in ("min_batch", "opt_batch", "max_batch") if getattr(options, flag)]
+    require(
+        options,
+        not (options.batch_size and ranges),
+        f"--batch-size fixes the batch, {', '.join(map(dashed, ranges))} leaves it free; give one of them",
+    )
+    if not wants_conversion(options) and recognise(options.model) in ("onnx", "engine"):
+        check_flags(options)
+        return None
+    batch = None if options.dynamic or ranges else options.batch_size or 1
+    return conversion_settings(options, graph_target(options.target), batch)
 
 
-def _print_trtexec(options: argparse.Namespace, output: Path) -> None:
+def _print_trtexec(
+    options: argparse.Namespace, output: Path, settings: BuildSettings, conversion: ConvertSettings | None
+) -> None:
     from dataclasses import replace
 
     from ... import console
@@ -120,10 +135,24 @@ def _print_trtexec(options: argparse.Namespace, output: Path) -> None:
             f"--print-trtexec is for TensorRT, not {options.target}; name a version, such as --target tensorrt:8.6",
         )
         return
+    require(options, not options.no_onnx, "--print-trtexec prints a line for the ONNX file; leave --no-onnx out")
     if ":" not in options.target:
         console.note(f"this is the line for TensorRT {version[0]}.{version[1]}; name another as --target tensorrt:8.6")
-    settings = replace(_build_settings(options), timing_cache=options.timing_cache)
-    print(trtexec_line(options.model, output, version, settings, model_meta(options.model)))
+    onnx = _converted(options.model, output, conversion) if conversion else options.model
+    print(trtexec_line(onnx, output, version, replace(settings, timing_cache=options.timing_cache), model_meta(onnx)))
+
+
+def _converted(model: Path, output: Path, conversion: ConvertSettings) -> Path:
+    """The ONNX file that the line is for."""
+    from ... import console
+    from ...pipeline import convert, onnx_path
+
+    path = onnx_path(model, output, conversion)
+    with console.progress("converting") as report:
+        done = convert(model, path, conversion, report)
+    for note in (*done.notes, f"wrote {path}, which the line reads"):
+        console.note(note)
+    return path
 
 
 def _build_settings(options: argparse.Namespace) -> BuildSettings:
@@ -132,12 +161,13 @@ def _build_settings(options: argparse.Namespace) -> BuildSettings:
     from ...engines.plans.settings import BuildSettings
 
     default = default_folder() if parse_target(options.target).library == "tensorrt" else None
+    least = options.min_batch or 1
     folder = None if options.no_timing_cache else options.timing_cache or default
     return BuildSettings(
         target=options.target,
-        min_batch=options.min_batch,
-        opt_batch=options.opt_batch or options.min_batch,
-        max_batch=options.max_batch or max(8, options.opt_batch or 1, options.min_batch),
+        min_batch=least,
+        opt_batch=options.opt_batch or least,
+        max_batch=options.max_batch or max(8, options.opt_batch or 1, least),
         workspace_gib=options.workspace,
         opt_level=options.opt_level,
         timing_cache=folder,
@@ -149,4 +179,4 @@ def _build_settings(options: argparse.Namespace) -> BuildSettings:
     )
 
 
-COMMAND = Command("build", "build a TensorRT or TensorRT-RTX engine from an ONNX file", EXAMPLES, _add_flags, _run)
+COMMAND = Command("build", "build a TensorRT or TensorRT-RTX engine from weights or ONNX", EXAMPLES, _add_flags, _run)

@@ -9,23 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .contract.choices import OPSETS
-from .contract.meta import ModelMeta
-from .contract.properties import from_properties
-from .converters import read_network, recognise
-from .converters.options import ReadOptions
-from .errors import InputError
-from .evaluation.calibration.settings import CalibrationSettings
-from .files import staged
-from .graph_passes.model import Model
-from .graph_passes.settings import PassSettings
+from ..contract.choices import OPSETS
+from ..contract.meta import ModelMeta
+from ..converters import read_network, recognise
+from ..converters.options import ReadOptions
+from ..errors import InputError
+from ..evaluation.calibration.settings import CalibrationSettings
+from ..files import printable, staged
+from ..graph_passes.model import Model
+from ..graph_passes.settings import PassSettings
 
 if TYPE_CHECKING:
     import onnx_graphsurgeon as gs
 
-    from .graph.weights import Array
-    from .graph.writer import Properties
-    from .graph_passes.precision.int8 import Int8Numbers
+    from ..graph.weights import Array
+    from ..graph.writer import Properties
+    from ..graph_passes.precision.int8 import Int8Numbers
 
 
 Progress = Callable[[float, str], None]
@@ -101,7 +100,7 @@ def convert(
         TrtZooError: with what is wrong, where, and what to do; `output` is then as it was before.
     """
     start = time.perf_counter()
-    _check_output(model, output)
+    check_output(model, output)
     loaded = load_model(model, settings, progress)
     if settings.verify:
         settings, loaded = _checkable(settings, loaded)
@@ -109,38 +108,9 @@ def convert(
     return Conversion(output, loaded.meta, loaded.notes, len(loaded.graph.nodes), time.perf_counter() - start)
 
 
-def lower(model: Path, output: Path, verify: bool = True) -> list[str]:
-    """Replace the TensorRT plugins of an ONNX file by the same semantics in standard operators.
-
-    Args:
-        model: an ONNX file, of trtzoo or another exporter.
-        output: the file to write.
-        verify: run the written file once and check its outputs, where it is trtzoo's.
-
-    Returns:
-        What was replaced, a phrase each.
-
-    Raises:
-        TrtZooError: the file cannot be read or written.
-    """
-    from .graph.opset import raise_opset
-    from .graph.skeleton import read_onnx
-    from .graph_passes.lower import OLDEST_OPSET
-    from .graph_passes.lower import lower as lower_graph
-
-    _check_output(model, output)
-    graph, properties = read_onnx(model)
-    if graph.opset < OLDEST_OPSET:
-        graph = raise_opset(graph, str(model))
-    meta = from_properties(properties, str(model)) if "trtzoo" in properties else None
-    replaced = lower_graph(graph, meta)
-    write_model(graph, properties, output, meta if verify else None)
-    return replaced
-
-
 def _checkable(settings: ConvertSettings, model: Model) -> tuple[ConvertSettings, Model]:
     """Leave out the check of a model that is too large for it, and say so."""
-    from .engines.runtimes.check import is_checkable
+    from ..engines.runtimes.check import is_checkable
 
     if is_checkable(model.meta):
         return settings, model
@@ -150,17 +120,20 @@ def _checkable(settings: ConvertSettings, model: Model) -> tuple[ConvertSettings
     return replace(settings, verify=False), model.noted(note)
 
 
-def _check_output(model: Path, output: Path) -> None:
+def check_output(model: Path, output: Path) -> None:
     """Refuse to write over the model itself, which may be the only copy, or under the name of another kind of file."""
     if output.is_dir():
         raise InputError(f"-o {output} is a folder; name the file to write")
     if output.suffix.lower() in OTHER_SUFFIXES:
-        raise InputError(
-            f"-o {output}: the file is ONNX, which that name would hide; name it {output.stem}.onnx (an engine is made of it "
-            f"with `trtzoo build`)"
-        )
+        raise InputError(f"-o {output}: what comes out is ONNX, so name it {output.stem}.onnx{_instead(model, output)}")
     if output.exists() and model.exists() and output.samefile(model):
         raise InputError(f"{output} is the model itself and would be overwritten; name another file with -o")
+
+
+def _instead(model: Path, output: Path) -> str:
+    """What makes a file of the wanted kind, where trtzoo makes it."""
+    makes_engine = output.suffix.lower() in ENGINE_SUFFIXES
+    return f"; for an engine: trtzoo build {printable(model)} -o {printable(output)}" if makes_engine else ""
 
 
 def load_model(path: Path, settings: ConvertSettings, progress: Progress = _silent) -> Model:
@@ -169,7 +142,7 @@ def load_model(path: Path, settings: ConvertSettings, progress: Progress = _sile
     Raises:
         TrtZooError: with what is wrong, where, and what to do.
     """
-    from .graph_passes.plan import plan
+    from ..graph_passes.plan import plan
 
     model = read_model(path, settings)
     find_numbers = partial(_int8_numbers, path, settings.read, settings.int8, progress) if settings.int8 else None
@@ -181,11 +154,11 @@ def load_model(path: Path, settings: ConvertSettings, progress: Progress = _sile
 def read_model(path: Path, settings: ConvertSettings) -> Model:
     """Read a model file as a graph that ends in its raw heads, or, of an ONNX file, in what trtzoo made of it before."""
     if recognise(path) == "onnx" and settings.read.family in (None, "onnx"):
-        from .converters.foreign_onnx.importer import read
+        from ..converters.foreign_onnx.importer import read
 
         graph, meta, notes = read(path, settings.read)
         return _batch_kept(Model(graph, meta, str(path), notes), settings.batch)
-    from .converters.network import to_graph
+    from ..converters.network import to_graph
 
     network = read_network(path, settings.read)
     graph, meta = to_graph(network, settings.batch, settings.opset or _opset(settings))
@@ -194,17 +167,18 @@ def read_model(path: Path, settings: ConvertSettings) -> Model:
 
 def write_model(graph: gs.Graph, properties: Properties, output: Path, check: ModelMeta | None) -> None:
     """Write a graph; with `check` only after it was run once and kept the contract of this metadata."""
-    from .graph.writer import write_onnx
+    from ..graph.writer import write_onnx
 
     with staged(output) as temporary:
         write_onnx(graph, properties, temporary)
         if check:
-            from .engines.runtimes.check import check_onnx
+            from ..engines.runtimes.check import check_onnx
 
             check_onnx(temporary, check, str(output))
 
 
-OTHER_SUFFIXES = (".engine", ".plan", ".trt", ".pt", ".pth", ".cfg", ".weights")
+ENGINE_SUFFIXES = (".engine", ".plan", ".trt")
+OTHER_SUFFIXES = (*ENGINE_SUFFIXES, ".pt", ".pth", ".cfg", ".weights")
 """What files are called that are no ONNX."""
 
 
@@ -219,9 +193,9 @@ def _batch_kept(model: Model, wanted: int | None) -> Model:
 
 def _overflow(model: Model, pictures: str) -> dict[str, str]:
     """Nodes whose values leave half precision on real pictures, and why."""
-    from .engines.pictures.overflow import find_overflow
-    from .engines.pictures.preprocess import prepare
-    from .engines.pictures.sources import find_sources, read_pictures
+    from ..engines.pictures.overflow import find_overflow
+    from ..engines.pictures.preprocess import prepare
+    from ..engines.pictures.sources import find_sources, read_pictures
 
     sources = find_sources(pictures)
     images = (prepare(picture, model.meta)[0] for source in sources for picture in read_pictures(source))
@@ -239,8 +213,8 @@ def _int8_numbers(
     path: Path, read: ReadOptions, wanted: CalibrationSettings, progress: Progress, model: Model
 ) -> Int8Numbers:
     """The INT8 numbers of the float model that was read from `path`."""
-    from .evaluation.calibration.quantise import quantise
-    from .graph_passes.precision.int8 import Int8Numbers
+    from ..evaluation.calibration.quantise import quantise
+    from ..graph_passes.precision.int8 import Int8Numbers
 
     weights = recognise(path) != "onnx" and read.family != "onnx"
     network = read_network(path, read) if wanted.recovery == "distill" and weights else None

@@ -1,0 +1,20 @@
+"""From model files to the files that trtzoo writes: ONNX and engines."""
+
+from .conversion import Conversion, ConvertSettings, Progress, convert, load_model, read_model, write_model
+from .engine import Built, build, graph_target, onnx_path
+from .lowering import lower
+
+__all__ = [
+    "Built",
+    "Conversion",
+    "ConvertSettings",
+    "Progress",
+    "build",
+    "convert",
+    "graph_target",
+    "load_model",
+    "lower",
+    "onnx_path",
+    "read_model",
+    "write_model",
+]

@@ -1,0 +1,112 @@
+"""From a model file of any kind to an engine: the ONNX file is written on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from ..contract.target import parse_target
+from ..converters import recognise
+from ..engines.plans.settings import BuildSettings
+from ..errors import InputError
+from .conversion import Conversion, ConvertSettings, Progress, convert
+
+if TYPE_CHECKING:
+    from ..engines.plans.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `build` did.
+
+    Attributes:
+        path: the engine.
+        manifest: what is written beside it.
+        conversion: of the model; None for an ONNX file that was taken as it is. Its file is gone if it was not to be kept.
+    """
+
+    path: Path
+    manifest: Manifest
+    conversion: Conversion | None
+
+
+def build(
+    model: Path,
+    output: Path,
+    settings: BuildSettings = BuildSettings(),
+    conversion: ConvertSettings | None = None,
+    *,
+    keep_onnx: bool = True,
+    force: bool = False,
+    verify: bool = True,
+    note: Callable[[str], None] = lambda text: None,
+    progress: Progress | None = None,
+) -> Built:
+    """Build an engine from a model file.
+
+    Args:
+        model: a DarkNet cfg, a PyTorch checkpoint or an ONNX file.
+        output: the engine to write; its manifest, OUTPUT.json, stands beside it.
+        settings: of the build.
+        conversion: how the model becomes ONNX. None takes an ONNX file as it is, anything else with raw heads.
+        keep_onnx: leave the ONNX file of the conversion beside the engine (`onnx_path`).
+        force: build even if the engine is up to date.
+        verify: hold the engine against the contract.
+        note: is told what the user should know, a sentence each.
+        progress: is told the share done and the step, of the conversion and then of the build.
+
+    Raises:
+        TrtZooError: with what is wrong, where, and what to do; the old engine is then as it was before.
+    """
+    from ..engines.build.builder import build as build_engine
+
+    kind = recognise(model)
+    if kind == "engine":
+        raise InputError(f"{model} is an engine already; give the weights or the ONNX file that it was built from")
+    if kind == "onnx" and conversion is None:
+        return Built(
+            output, build_engine(model, output, settings, progress, force=force, note=note, verify=verify), None
+        )
+    wanted = conversion or ConvertSettings()
+    with _place(onnx_path(model, output, wanted), keep_onnx) as onnx:
+        converted = convert(model, onnx, wanted, *(progress,) if progress else ())
+        for text in converted.notes:
+            note(text)
+        manifest = build_engine(onnx, output, settings, progress, force=force, note=note, verify=verify)
+    return Built(output, manifest, converted)
+
+
+def onnx_path(model: Path, output: Path, conversion: ConvertSettings) -> Path:
+    """Where the ONNX file of a build stands: STEM.onnx beside the engine, or a name of its own where the model is ONNX too."""
+    if recognise(model) != "onnx":
+        return output.with_suffix(".onnx")
+    steps = {"end2end": conversion.end2end, "half": conversion.half, "int8": conversion.int8}
+    word = "-".join(name for name, wanted in steps.items() if wanted) or "converted"
+    return output.with_name(f"{output.stem}.{word}.onnx")
+
+
+def graph_target(target: str) -> str:
+    """The target that the graph of an engine is made for: where the user names no version, that of the installed library."""
+    from ..engines.plans.freshness import installed_version
+
+    parsed = parse_target(target)
+    if parsed.kind != "tensorrt" or parsed.version:
+        return target
+    major, _, rest = installed_version("tensorrt").partition(".")
+    return f"tensorrt:{major}.{rest.partition('.')[0]}" if major.isdecimal() else target
+
+
+@contextmanager
+def _place(path: Path, keep: bool) -> Iterator[Path]:
+    """The path itself, or one of the same name in a folder that goes away."""
+    if keep:
+        yield path
+        return
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}; create it, or choose another place with -o")
+    with TemporaryDirectory(prefix=".trtzoo-", dir=path.parent) as folder:
+        yield Path(folder) / path.name

@@ -1,0 +1,129 @@
+"""`trtzoo build` from weights and ONNX files, and `convert -o x.engine`: exit code, output, and the files that are left."""
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from rtx import needs_rtx
+
+from trtzoo.cli import main
+from trtzoo.contract.properties import from_properties
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+MODEL = str(SAMPLES / "shapes.cfg")
+SMALL = ["--img-size", "96"]
+RTX = ["--target", "tensorrt-rtx", "--compute-capability", "8.6"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def left() -> list[str]:
+    return sorted(path.name for path in Path().iterdir())
+
+
+def meta_of(path: str):
+    return from_properties({entry.key: entry.value for entry in onnx.load(path).metadata_props}, path)
+
+
+def usage_error(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert ended.value.code == 2
+    return capsys.readouterr().err
+
+
+@needs_rtx
+def test_weights_to_an_engine_in_one_command(capsys):
+    assert main(["build", MODEL, *SMALL, "--end2end", "--half", *RTX]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("shapes.engine: tensorrt-rtx ")
+    assert len(said.out.splitlines()) == 1
+    assert left() == ["shapes.engine", "shapes.engine.json", "shapes.onnx"]
+    manifest = json.loads(Path("shapes.engine.json").read_text())
+    assert manifest["meta"]["precision"] == "fp16"
+    assert [tensor["name"] for tensor in manifest["tensors"]][1:] == [
+        "num_dets",
+        "det_boxes",
+        "det_scores",
+        "det_classes",
+    ]
+    assert meta_of("shapes.onnx").end2end
+
+
+@needs_rtx
+def test_no_onnx_leaves_the_engine_alone_and_a_greatest_batch_frees_the_batch():
+    assert main(["build", MODEL, *SMALL, "--no-onnx", "--max-batch", "4", *RTX, "-o", "b.engine"]) == 0
+    assert left() == ["b.engine", "b.engine.json"]
+    manifest = json.loads(Path("b.engine.json").read_text())
+    assert manifest["meta"]["batch"] is None
+    assert [shape[0] for shape in manifest["tensors"][0]["profile"]] == [1, 1, 4]
+
+
+@needs_rtx
+def test_an_onnx_file_is_converted_where_a_flag_changes_it_and_stays_as_it_is(capsys):
+    assert main(["convert", MODEL, *SMALL]) == 0
+    before = Path("shapes.onnx").read_bytes()
+    assert main(["build", "shapes.onnx", "--end2end", *RTX]) == 0
+    assert left() == ["shapes.end2end.onnx", "shapes.engine", "shapes.engine.json", "shapes.onnx"]
+    assert Path("shapes.onnx").read_bytes() == before
+    assert main(["build", "shapes.onnx", *RTX, "-o", "raw.engine"]) == 0
+    assert json.loads(Path("raw.engine.json").read_text())["onnx"] == "shapes.onnx"
+
+
+def test_the_trtexec_line_of_weights_names_the_onnx_file_that_was_written(capsys):
+    flags = ["--end2end", "--print-trtexec", "--target", "tensorrt:8.6"]
+    assert main(["build", MODEL, *SMALL, *flags]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("trtexec --onnx=shapes.onnx --saveEngine=shapes.engine")
+    assert "note: wrote shapes.onnx" in said.err
+    assert left() == ["shapes.onnx"]
+    assert meta_of("shapes.onnx").nms.route.startswith("efficient")
+
+
+WRONG = {
+    "a target that does not exist": (["--target", "tensorrtx"], "--target 'tensorrtx' is not known"),
+    "a target without engines": (["--target", "onnxruntime"], "it takes no engines"),
+    "a broken number": (["--iou-thres", "7", "--end2end"], "7.0 is out of range"),
+    "a folder that does not exist": (["-o", "no/x.engine", "--no-onnx"], "there is no folder no"),
+}
+
+
+@pytest.mark.parametrize(("flags", "message"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_before_anything_is_written(flags, message, capsys):
+    assert main(["build", MODEL, *SMALL, *flags]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+    assert left() == []
+
+
+def test_a_fixed_and_a_free_batch_exclude_each_other(capsys):
+    message = usage_error(capsys, "build", MODEL, "--batch-size", "2", "--max-batch", "4")
+    assert message.splitlines()[-1].endswith(
+        "--batch-size fixes the batch, --max-batch leaves it free; give one of them"
+    )
+
+
+def test_an_engine_cannot_be_built_again(capsys):
+    Path("x.engine").write_bytes(b"ftrt" + bytes(64))
+    assert main(["build", "x.engine", *RTX, "-o", "y.engine"]) == 1
+    assert "is an engine already" in capsys.readouterr().err
+    assert left() == ["x.engine"]
+
+
+@pytest.mark.parametrize("output", ["x.engine", "x.plan", "x.trt"])
+def test_convert_to_an_engine_says_what_to_type(output, capsys):
+    assert main(["convert", MODEL, "-o", output]) == 1
+    assert f"for an engine: trtzoo build {MODEL} -o {output}" in capsys.readouterr().err
+    assert left() == []
+
+
+def test_a_target_is_checked_where_it_has_no_effect(capsys):
+    assert main(["convert", MODEL, "--target", "tensorrt:ten"]) == 1
+    assert "--target 'tensorrt:ten' is not known" in capsys.readouterr().err
+    assert main(["convert", MODEL, *SMALL, "--target", "tensorrt:10.3"]) == 0
+    assert "note: --target: without effect, for want of --end2end" in capsys.readouterr().err
