@@ -1,6 +1,7 @@
 """What INT8 costs in accuracy, recipe by recipe, and what wins it back: ONNX Runtime executing the Q/DQ graph.
 
     python benchmarks/int8.py [--models yolov8n ...] [--recipes default minmax ...] [--keep DIR]
+    python benchmarks/int8.py --cost [--models yolov8n]        what counting costs beside a plain run of the same pictures
 
 Calibrated on ../shared/coco/examples, judged on ../shared/coco/images (150 pictures of COCO val2017, none of them among the
 former): AP against the labels, AP with the FP32 detections above .25 as the truth ("teacher AP"), and the error of the heads
@@ -16,7 +17,8 @@ import contextlib
 import copy
 import io
 import json
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,18 +36,21 @@ from trtzoo.contract.properties import to_properties
 from trtzoo.engines.pictures.sources import read_picture
 from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
 from trtzoo.evaluation.calibration.calibrate import Calibration, calibrate
+from trtzoo.evaluation.calibration.collect import collect, thresholds
 from trtzoo.evaluation.calibration.heads import head_error, head_outputs
 from trtzoo.evaluation.calibration.methods import Threshold
-from trtzoo.evaluation.calibration.pictures import PictureReader
+from trtzoo.evaluation.calibration.pictures import PictureReader, choose
+from trtzoo.evaluation.calibration.session import open_session
 from trtzoo.evaluation.calibration.settings import CalibrationSettings
 from trtzoo.graph.skeleton import load_all
 from trtzoo.graph_passes.model import Model
 from trtzoo.graph_passes.precision.qdq.insert import Quantisation, to_int8
-from trtzoo.graph_passes.precision.qdq.points import QdqSettings
+from trtzoo.graph_passes.precision.qdq.points import QdqSettings, find_points
 from trtzoo.pipeline import ConvertSettings, read_model
 
 CALIBRATION = SHARED / "coco" / "examples"
 WITH_MASKS = SHARED / "coco" / "with_masks.txt"
+COST_PICTURES, COST_RUNS = 24, 5
 JITTER, JITTERS, RESAMPLES, TEACHER, HEAD_PICTURES = 1e-4, 3, 100, 0.25, 50
 MODELS = {name: SUBJECTS[name] for name in ("yolov8n", "yolov8n-seg", "yolov3-tiny", "yolo26n", "yolo11n-pose")} | {
     "yolov8n-seg masks": replace(SUBJECTS["yolov8n-seg"], metric="segm")
@@ -260,6 +265,34 @@ def paired(exact: Judge, rounded: Judge, count: int) -> float:
     return float(np.std([rounded.ap(drawn) - exact.ap(drawn) for drawn in draws], ddof=1))
 
 
+def cost(name: str, table: Table) -> None:
+    """Add a row: seconds of a pass over some pictures, plain and counting, from opening the session to the thresholds."""
+    model = read_model(WEIGHTS / MODELS[name].file, ConvertSettings())
+    graph, points = model.graph, find_points(model.graph)
+    sources = [name for names in points.sources for name in names]
+    files = choose(CALIBRATION, COST_PICTURES, 0).files
+    outputs = [tensor.name for tensor in graph.outputs]
+
+    def plain() -> None:
+        session = open_session(graph, outputs)
+        for batch in PictureReader(model.meta).batches(files, 1):
+            session.run(outputs, {graph.inputs[0].name: batch})
+
+    def counting() -> None:
+        counts = collect(graph, sources, PictureReader(model.meta).batches(files, 1))
+        thresholds(points, counts, Threshold())
+
+    runs = [(seconds(plain), seconds(counting)) for _ in range(COST_RUNS)]
+    least = [min(column) for column in zip(*runs, strict=True)]
+    table.add_row(name, str(len(files)), *(f"{value:.3f}" for value in least), f"{least[1] / least[0]:.2f}")
+
+
+def seconds(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="default: all")
@@ -269,9 +302,16 @@ def main() -> None:
         "--keep", type=Path, default=Path(".cache/int8"), help="folder of what was computed (default: .cache/int8)"
     )
     parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--cost", action="store_true", help="measure the time of a calibration instead")
     options = parser.parse_args()
     if not PICTURES.is_dir():
         raise SystemExit("the labelled pictures (../shared/coco) are not here: nothing to measure")
+    if options.cost:
+        table = Table("model", "pictures", "plain, s", "counting, s", "ratio")
+        for name in options.models:
+            cost(name, table)
+        Console(width=140).print(table)
+        return
     options.keep.mkdir(parents=True, exist_ok=True)
     table = Table("model", "recipe", "FP32", "INT8 - FP32", "paired SE", "over jitters", "teacher AP", "head NMSE")
     figures: dict = {}

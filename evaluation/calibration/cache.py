@@ -67,7 +67,7 @@ def load(path: Path, key: Key | None = None) -> Kept | None:
             raise InputError(f"{path} was written by a later trtzoo (schema {document['schema']}); upgrade trtzoo")
         if key is not None and (document["schema"], document["key"]) != (SCHEMA, json.loads(json.dumps(dict(key)))):
             return None
-        ranges = {str(name): float(value) for name, value in document["ranges"].items()}
+        ranges = {str(name): float(np.float32(value)) for name, value in document["ranges"].items()}
         biases = {str(name): np.array(values, np.float32) for name, values in document["biases"].items()}
         unreadable = tuple(map(int, document.get("unreadable", ())))
     except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:

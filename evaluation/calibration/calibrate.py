@@ -39,6 +39,7 @@ class Calibration:
         unreadable: pictures that could not be read, and why.
         cache: the file with the numbers, None where none is kept.
         cached: whether they were read from it instead of computed.
+        recovered: what a recovery behind it says, sentences for the user.
     """
 
     points: Points
@@ -47,6 +48,7 @@ class Calibration:
     unreadable: Mapping[Path, str] = field(default_factory=dict)
     cache: Path | None = None
     cached: bool = False
+    recovered: tuple[str, ...] = ()
 
     @property
     def readable(self) -> tuple[Path, ...]:
@@ -67,7 +69,7 @@ class Calibration:
         if self.unreadable:
             first = next(iter(self.unreadable.values()))
             notes.append(f"INT8: {len(self.unreadable)} pictures could not be read, the first: {first}")
-        return tuple(notes)
+        return (*notes, *self.recovered)
 
 
 def calibrate(

@@ -25,6 +25,8 @@ SAME = 0.5
 """Two boxes of a class with at least this IoU are the same object."""
 LEAST_MATCHED, MOST_SHIFT = 0.9, 0.03
 """Below and above these the user is warned. Detections near the score threshold come and go, so not all match."""
+SIGMAS = 2.0
+"""So many standard errors beyond these limits, for a dozen detections prove nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Comparison:
         matched: of these, found by both (a classifier: the same best class).
         extra: detections of the INT8 model alone.
         shift: mean of INT8 score - FP32 score over the matched.
+        shift_error: its standard error; infinite for fewer than two.
     """
 
     pictures: int
@@ -44,6 +47,7 @@ class Comparison:
     matched: int
     extra: int
     shift: float
+    shift_error: float
 
     @property
     def share(self) -> float:
@@ -52,8 +56,9 @@ class Comparison:
 
     @property
     def bad(self) -> bool:
-        """Whether to warn."""
-        return self.share < LEAST_MATCHED or abs(self.shift) > MOST_SHIFT
+        """Whether to warn: the limits are passed by more than chance."""
+        moved = abs(self.shift) - SIGMAS * self.shift_error > MOST_SHIFT
+        return moved or _upper_limit(self.share, self.reference + self.extra) < LEAST_MATCHED
 
     def notes(self) -> tuple[str, ...]:
         """What the user should know, a sentence each."""
@@ -97,8 +102,18 @@ def compare(exact: Sequence[Detections], rounded: Sequence[Detections]) -> Compa
     pairs = list(zip(exact, rounded, strict=True))
     scores = [pair for one, other in pairs for pair in matched_scores(one, other)]
     reference, found = (sum(map(_count, side)) for side in (exact, rounded))
-    shift = float(np.mean([after - before for before, after in scores])) if scores else 0.0
-    return Comparison(len(pairs), reference, len(scores), found - len(scores), shift)
+    shifts = np.array([after - before for before, after in scores])
+    shift = float(shifts.mean()) if len(shifts) else 0.0
+    error = float(shifts.std(ddof=1) / np.sqrt(len(shifts))) if len(shifts) > 1 else np.inf
+    return Comparison(len(pairs), reference, len(scores), found - len(scores), shift, error)
+
+
+def _upper_limit(share: float, count: int) -> float:
+    """The upper end of a share's score interval (Wilson 1927), 1 where nothing was counted."""
+    if not count:
+        return 1.0
+    z = SIGMAS**2 / count
+    return float((share + z / 2 + np.sqrt(z * share * (1 - share) + z**2 / 4)) / (1 + z))
 
 
 def _count(found: Detections) -> int:

@@ -41,12 +41,9 @@ class Counts:
         Feature maps are seldom a multiple of three wide, so every column is seen, and with a `turn` that goes up from
         batch to batch all of them always are. The peak is that of all values.
         """
-        flat = np.ascontiguousarray(values, np.float32).reshape(-1)
-        step = STEP if flat.size > LARGE else 1
-        upper = flat.view(np.uint16)[_UPPER + 2 * (turn % step) :: 2 * step]
-        both = np.bincount(upper, minlength=PREFIXES)
-        peak = max(-float(values.min(initial=0.0)), float(values.max(initial=0.0)))
-        return Counts(both[MAGNITUDES:], both[:MAGNITUDES], peak)
+        counter = Counter()
+        counter.add(values, turn)
+        return counter.counts()
 
     def __add__(self, other: Counts) -> Counts:
         """The counts of both."""
@@ -70,6 +67,26 @@ class Counts:
         counts = self.negative[:_NOT_FINITE] + self.positive[:_NOT_FINITE]
         there = counts > 0
         return np.minimum(UPPER_ENDS[there], self.peak), counts[there]
+
+
+class Counter:
+    """Counts array after array into the same 65536 counters."""
+
+    def __init__(self) -> None:
+        self._both, self._peak = np.zeros(PREFIXES, np.int64), 0.0
+
+    def add(self, values: Array, turn: int) -> None:
+        """Count some more, as `Counts.of` says."""
+        flat = np.ascontiguousarray(values, np.float32).reshape(-1)
+        step = STEP if flat.size > LARGE else 1
+        upper = flat.view(np.uint16)[_UPPER + 2 * (turn % step) :: 2 * step]
+        self._both += np.bincount(upper, minlength=PREFIXES)
+        peak = max(-float(flat.min(initial=0.0)), float(flat.max(initial=0.0)))
+        self._peak = float(np.maximum(self._peak, peak))
+
+    def counts(self) -> Counts:
+        """What was counted."""
+        return Counts(self._both[MAGNITUDES:].copy(), self._both[:MAGNITUDES].copy(), self._peak)
 
 
 def no_counts() -> Counts:

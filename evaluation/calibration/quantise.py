@@ -92,12 +92,12 @@ def _distilled(
     if path and path.is_file():
         return replace(calibration, numbers=cache.load_arrays(path), cache=path, cached=True)
     checkpoint = path.with_suffix(".pt") if path else None
-    files = calibration.sample.files
+    files = calibration.readable
     distil = _training().distil
-    numbers = distil(network, graph, calibration.points, calibration.numbers, files, wanted, checkpoint, progress)
+    found = distil(network, graph, calibration.points, calibration.numbers, files, wanted, checkpoint, progress)
     if path:
-        cache.save_arrays(path, numbers)
-    return replace(calibration, numbers=numbers, cache=path)
+        cache.save_arrays(path, found.numbers)
+    return replace(calibration, numbers=found.numbers, cache=path, cached=False, recovered=(found.note,))
 
 
 def _training() -> Any:

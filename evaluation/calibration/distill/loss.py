@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 import torch
@@ -14,6 +15,7 @@ from ....graph_passes.precision.qdq.layers import final_layers
 
 BACKGROUND = 0.05
 """Weight of a place where the teacher sees nothing, beside 1 where it is sure."""
+LEAST_VARIANCE = 1e-12
 DEPTH = 3
 """Features in front of so many layers, counted from the heads' ends, are compared too."""
 
@@ -65,22 +67,50 @@ def certainty(scores: Tensor, meta: ModelMeta, size: Sequence[int]) -> dict[tupl
     return {level: part.amax(dim=1, keepdim=True) for level, part in shaped}
 
 
-def distance(
-    student: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
-    teacher: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
-    seen: Mapping[tuple[int, int], Tensor],
-) -> Tensor:
+@dataclass(frozen=True)
+class Values:
+    """What is compared of a network: what some layers read, and what the final convolutions write, [B, C, h, w] by layer."""
+
+    features: Mapping[str, Tensor]
+    heads: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Spreads:
+    """The variances of the teacher's values, so that all layers count alike; of many pictures, for a dull one has little."""
+
+    features: Mapping[str, float]
+    heads: Mapping[str, float]
+
+    @staticmethod
+    def of(pictures: Iterable[Values]) -> Spreads:
+        """Of the values of several runs together."""
+        runs = list(pictures)
+        parts = ([run.features for run in runs], [run.heads for run in runs])
+        features, heads = ({name: _variance([run[name] for run in part]) for name in part[0]} for part in parts)
+        return Spreads(features, heads)
+
+
+def _variance(parts: Sequence[Tensor]) -> float:
+    count = sum(part.numel() for part in parts)
+    mean = sum(float(part.sum(dtype=torch.float64)) for part in parts) / count
+    squares = sum(float((part - mean).square().sum(dtype=torch.float64)) for part in parts)
+    variance: float = squares / count
+    return max(variance, LEAST_VARIANCE)
+
+
+def distance(student: Values, teacher: Values, seen: Mapping[tuple[int, int], Tensor], spreads: Spreads) -> Tensor:
     """Mean of the heads' errors, weighted by what the teacher sees, plus mean of the features' errors.
 
-    Every error is relative to the variance of the teacher's values, so that all layers count alike.
-
     Args:
-        student: features and heads (final convolutions' outputs [B, C, h, w]) by layer.
-        teacher: the same of the float network.
+        student: of the network that learns.
+        teacher: of the float network.
         seen: from `certainty`.
+        spreads: every error is relative to them.
     """
-    features = [(student[0][name] - t).square().mean() / _variance(t) for name, t in teacher[0].items()]
-    heads = [_head(student[1][name], t, seen) for name, t in teacher[1].items()]
+    pairs = ((student.features[name], t, spreads.features[name]) for name, t in teacher.features.items())
+    features = [(s - t).square().mean() / spread for s, t, spread in pairs]
+    heads = [_head(student.heads[name], t, seen) / spreads.heads[name] for name, t in teacher.heads.items()]
     return torch.stack(heads).mean() + torch.stack(features).mean()
 
 
@@ -88,10 +118,6 @@ def _head(s: Tensor, t: Tensor, seen: Mapping[tuple[int, int], Tensor]) -> Tenso
     error = (s - t).square()
     probability = seen.get((t.shape[2], t.shape[3]))
     if probability is None:
-        return error.mean() / _variance(t)
+        return error.mean()
     weight = BACKGROUND + probability
-    return (weight * error).mean() / (weight.mean() * _variance(t))
-
-
-def _variance(t: Tensor) -> Tensor:
-    return t.var().clamp_min(1e-12)
+    return (weight * error).mean() / weight.mean()

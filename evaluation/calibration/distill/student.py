@@ -17,6 +17,7 @@ from ....errors import UnsupportedError
 from ....graph.weights import Array, Weight
 from ....graph_passes.precision.qdq.insert import LEVELS, Quantisation, channel_scales
 from ....graph_passes.precision.qdq.points import Points
+from .loss import Values
 
 
 class TapOps(TorchOps):
@@ -31,13 +32,18 @@ class TapOps(TorchOps):
     def __init__(self, inputs: Sequence[str], outputs: Sequence[str], device: str) -> None:
         super().__init__(device)
         self._inputs, self._outputs = frozenset(inputs), frozenset(outputs)
-        self.read: dict[str, Tensor] = {}
-        self.written: dict[str, Tensor] = {}
+        self._read: dict[str, Tensor] = {}
+        self._written: dict[str, Tensor] = {}
+
+    @property
+    def values(self) -> Values:
+        """What was kept of the last pass."""
+        return Values(self._read, self._written)
 
     def start(self, images: Tensor) -> Tensor:
         """Start a pass on images that are on the device already."""
         self._used.clear()
-        self.read, self.written = {}, {}
+        self._read, self._written = {}, {}
         return images
 
     def next_name(self, name: str) -> str:
@@ -68,9 +74,9 @@ class TapOps(TorchOps):
 
     def _tapped(self, layer: str, x: Tensor, y: Tensor) -> Tensor:
         if layer in self._inputs:
-            self.read[layer] = x
+            self._read[layer] = x
         if layer in self._outputs:
-            self.written[layer] = y
+            self._written[layer] = y
         return y
 
 
@@ -150,7 +156,11 @@ class StudentOps(TapOps):
     def _folded(self, conv: Conv, name: str, transposed: bool) -> tuple[Tensor, Tensor | None]:
         layer = self.next_name(name)
         weight, bias = super()._folded(conv, name, transposed)
-        return (self._rounded_weight(layer, weight) if layer in self._points.layers else weight), bias
+        if layer not in self._points.layers:
+            return weight, bias
+        if bias is None:
+            bias = self._keep(f"{layer}.bias", Weight.of(np.zeros(weight.shape[0], np.float32)))
+        return self._rounded_weight(layer, weight), bias
 
     def _keep(self, name: str, weight: Weight) -> Tensor:
         layer, _, part = name.rpartition(".")

@@ -54,12 +54,31 @@ def test_classifiers_are_compared_by_their_best_class():
     assert result.shift == pytest.approx(-0.1, abs=1e-6)
 
 
+def many(lost, moved=0.0):
+    boxes = [[place * 60, 0, place * 60 + 50, 50] for place in range(40)]
+    before = [(box, 0.5, 1) for box in boxes]
+    after = [(box, 0.5 + moved + 0.01 * (place % 2), 1) for place, box in enumerate(boxes[lost:])]
+    return compare([found(*before)], [found(*after)])
+
+
+def test_a_dozen_detections_are_not_enough_for_a_warning():
+    few = compare(
+        [found(*[(BOX, 0.9, kind) for kind in range(8)])], [found(*[(BOX, 0.9, kind) for kind in range(1, 8)])]
+    )
+    assert few.share < 0.9
+    assert [few.bad, many(5).bad, many(10).bad] == [False, False, True]
+    assert [many(0, 0.02).bad, many(0, 0.04).bad] == [False, True]
+    alone = compare([found((BOX, 0.9, 1))], [found((BOX, 0.5, 1))])
+    assert not alone.bad, "one score that moved has no error to hold it against"
+
+
 def test_a_warning_only_when_it_is_bad():
     good, bad = compare([found((BOX, 0.9, 1))], [found((BOX, 0.89, 1))]), compare([found((BOX, 0.9, 1))], [found()])
     assert [len(result.notes()) for result in (good, bad)] == [1, 2]
     assert "1 of 1 detections matched" in good.notes()[0]
     assert "--analyse" in bad.notes()[1]
-    assert compare([found((BOX, 0.9, 1))], [found((BOX, 0.8, 1))]).bad, "scores fell by .1"
+    both = [(BOX, 0.9, 1), (FAR, 0.8, 1)]
+    assert compare([found(*both)], [found((BOX, 0.8, 1), (FAR, 0.7, 1))]).bad, "scores fell by .1"
 
 
 def test_two_models(tmp_path):

@@ -9,11 +9,20 @@ import torch
 from small_graphs import run
 from tiny_models import tiny_detector, tiny_network
 
+from trtzoo.converters.network import Network, to_graph
+from trtzoo.converters.vocabulary.ops import Conv
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.evaluation.calibration import cache
 from trtzoo.evaluation.calibration.calibrate import calibrate
 from trtzoo.evaluation.calibration.distill import training
-from trtzoo.evaluation.calibration.distill.loss import certainty, distance, feature_names, final_names
+from trtzoo.evaluation.calibration.distill.loss import (
+    Spreads,
+    Values,
+    certainty,
+    distance,
+    feature_names,
+    final_names,
+)
 from trtzoo.evaluation.calibration.distill.settings import DistillSettings
 from trtzoo.evaluation.calibration.distill.student import StudentOps, fake_quantised
 from trtzoo.evaluation.calibration.distill.training import distil
@@ -22,7 +31,9 @@ from trtzoo.evaluation.calibration.pictures import PictureReader
 from trtzoo.evaluation.calibration.progress import no_progress
 from trtzoo.evaluation.calibration.quantise import quantise
 from trtzoo.evaluation.calibration.settings import CalibrationSettings
-from trtzoo.graph_passes.precision.qdq.insert import to_int8
+from trtzoo.graph.weights import Weight
+from trtzoo.graph_passes.precision.qdq.insert import Quantisation, to_int8
+from trtzoo.graph_passes.precision.qdq.points import find_points
 
 NETWORK = tiny_network()
 
@@ -127,7 +138,10 @@ def test_distance_weighs_what_the_teacher_sees():
     near[..., 0, 0] += 1
     far[..., 1, 1] += 1
     features = {"b": t}
-    values = [float(distance((features, {"a": s}), (features, {"a": t}), seen)) for s in (near, far)]
+    spreads = Spreads({"b": 1.0}, {"a": 1.0})
+    values = [
+        float(distance(Values(features, {"a": s}), Values(features, {"a": t}), seen, spreads)) for s in (near, far)
+    ]
     assert values[0] == pytest.approx(values[1] * 1.05 / 0.05, rel=1e-4)
 
 
@@ -138,7 +152,7 @@ def test_layers_in_front_of_the_ends():
     assert feature_names(graph, 2) == ["/head/conv", "/up/conv"]
 
 
-def test_learning_wins_back_most_of_the_error(start, files):
+def test_learning_wins_back_most_of_the_error(start, files, tmp_path):
     graph, meta, points, numbers = start
     images = list(PictureReader(meta).batches(files, 1))
     exact = head_outputs(graph, images)
@@ -147,9 +161,58 @@ def test_learning_wins_back_most_of_the_error(start, files):
         return head_error(exact, head_outputs(rounded(start, found), images))
 
     settings = DistillSettings(steps=60, batch=3, rate=20)
-    found = distil(NETWORK, graph, points, numbers, files, settings, None, no_progress)
+    done = distil(NETWORK, graph, points, numbers, files, settings, None, no_progress)
+    found = done.numbers
     assert error(found) < 0.5 * error(numbers)
+    assert done.after < 0.5 * done.before
+    assert "1 pictures kept aside went from" in done.note
     assert set(found.weights) == set(found.weight_scales) == set(points.layers)
+    cache.save_arrays(tmp_path / "a.npz", found)
+    imported = calibrate(graph, meta, "tiny", CalibrationSettings(ranges=tmp_path / "a.npz")).numbers
+    for layer, weights in found.weights.items():
+        np.testing.assert_array_equal(imported.weights[layer], weights)
+
+
+def test_what_does_not_help_is_not_used(start, files, monkeypatch):
+    """Rates that let the loss rise: the numbers of the start come back, and the note says so."""
+    monkeypatch.setattr(training, "SCALE_RATE", 5.0)
+    done = distil(
+        NETWORK, start[0], start[2], start[3], files, DistillSettings(steps=3, batch=1, rate=100), None, no_progress
+    )
+    assert not done.after < done.before, "it may even be no number"
+    assert done.numbers is start[3]
+    assert "is not used" in done.note
+
+
+def test_spreads_are_those_of_all_pictures_together():
+    parts = [torch.randn(1, 2, 3, 3, generator=torch.Generator().manual_seed(seed)) + seed for seed in range(3)]
+    found = Spreads.of(Values({"f": part}, {"h": 2 * part}) for part in parts)
+    whole = torch.cat(parts).var(correction=0)
+    assert found.features["f"] == pytest.approx(float(whole), rel=1e-5)
+    assert found.heads["h"] == pytest.approx(4 * float(whole), rel=1e-5)
+
+
+def test_a_layer_without_a_bias_learns_one():
+    """Its corrected bias is where learning starts, and what was learned reaches the graph."""
+
+    def forward(ops, image):
+        random = np.random.default_rng(0)
+        weights = [Weight.of(random.normal(0, 0.5, (4, 3 if not n else 4, 1, 1)).astype(np.float32)) for n in range(2)]
+        with ops.scope("body"):
+            x = ops.silu(ops.conv2d(image, Conv(weights[0], None)))
+        boxes = ops.transpose(ops.reshape(ops.conv2d(x, Conv(weights[1], None)), (4, -1)), (0, 2, 1))
+        return {"boxes": boxes, "scores": ops.slice(boxes, 2, 0, 3)}
+
+    network = Network(tiny_network().meta, forward)
+    graph, _ = to_graph(network, 1, 17)
+    points = find_points(graph)
+    bias = np.array([0.1, -0.2, 0.3, 0.4], np.float32)
+    student = StudentOps(points, Quantisation({"images": 1.0}, {"/body/conv": bias}), (), (), "cpu")
+    with torch.no_grad():
+        network.forward(student, student.start(torch.rand(1, 3, 32, 48)))
+    student.adopt()
+    assert "/body/conv.bias" in student.learned()
+    np.testing.assert_array_equal(student.numbers().biases["/body/conv"], bias)
 
 
 class StoppedError(Exception):
@@ -176,9 +239,11 @@ def test_an_interrupted_run_goes_on_where_it_was(start, files, tmp_path, monkeyp
     resumed = distil(NETWORK, start[0], start[2], start[3], files, settings, checkpoint, no_progress)
     assert steps == [4, 5]
     assert not checkpoint.exists()
-    for layer, weights in whole.weights.items():
-        np.testing.assert_allclose(resumed.weights[layer], weights, atol=1e-7)
-    assert resumed.thresholds == pytest.approx(whole.thresholds, rel=1e-6)
+    assert resumed.after == pytest.approx(whole.after, rel=1e-5)
+    assert resumed.before == whole.before
+    for layer, weights in whole.numbers.weights.items():
+        np.testing.assert_allclose(resumed.numbers.weights[layer], weights, atol=1e-7)
+    assert resumed.numbers.thresholds == pytest.approx(whole.numbers.thresholds, rel=1e-6)
 
 
 def test_from_settings_to_a_cached_archive(start, files, tmp_path):
@@ -191,10 +256,8 @@ def test_from_settings_to_a_cached_archive(start, files, tmp_path):
     assert first.cache == again.cache
     assert first.cache.suffix == ".npz"
     assert again.cached
-    for layer, weights in first.numbers.weights.items():
-        np.testing.assert_array_equal(again.numbers.weights[layer], weights)
-    imported = calibrate(tiny_detector()[0], meta, "tiny", CalibrationSettings(ranges=first.cache))
-    assert set(imported.numbers.weights) == set(first.points.layers)
+    assert again.numbers.thresholds == first.numbers.thresholds
+    assert "kept aside went from" in first.notes[-1]
 
 
 def test_refusals(start, files, tmp_path):
