@@ -54,7 +54,7 @@ SLOW = {"onnxruntime", "cv2", "rich", "jinja2", "msgspec", "requests", "yaml"}
 
 NEEDS_TORCH = {
     "converters/vocabulary/torch_ops.py",
-    *(f"evaluation/calibration/distill/{name}.py" for name in ("student", "loss", "training")),
+    *(f"evaluation/calibration/distill/{name}.py" for name in ("student", "loss", "pictures", "training")),
 }
 """Imported by the torch backend only."""
 
