@@ -18,7 +18,7 @@ What changed in which version (10 is 10.0 - 10.16, 11 is 11.0 - 11.4, RTX is Ten
 | `Runtime.get_engine_validity` | no | no | yes |
 
 Sources: NVIDIA's guide for the migration from 10 to 11, and the names in the bindings themselves, which
-`tests/engines/data/bindings.json` holds.
+`tests/engines/library/data/bindings.json` holds.
 """
 
 from __future__ import annotations
