@@ -11,7 +11,7 @@ from ..flags import add_reading, dashed, gpu_number, positive, require
 from ..registry import Command
 
 if TYPE_CHECKING:
-    from ...engines.plans.settings import BuildSettings
+    from ...engines.plans.settings import BuildSettings, Range
     from ...pipeline import ConvertSettings
 
 EXAMPLES = """
@@ -49,6 +49,14 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     batch.add_argument("--min-batch", type=positive, metavar="N", help="least (default: 1)")
     batch.add_argument("--opt-batch", type=positive, metavar="N", help="tuned for (default: the least)")
     batch.add_argument("--max-batch", type=positive, metavar="N", help="greatest (default: 8)")
+    batch.add_argument(
+        "--shapes",
+        type=_input_range,
+        nargs="+",
+        default=[],
+        metavar="NAME:MIN,OPT,MAX",
+        help="ranges of inputs with other free axes, such as images:1x3x320x320,1x3x640x640,4x3x640x640 (one shape: fixed)",
+    )
     tuning = parser.add_argument_group("builder")
     tuning.add_argument("--workspace", type=float, metavar="GIB", help="limit of the scratch memory (default: all)")
     tuning.add_argument("--opt-level", type=int, metavar="0-5", help="effort (default: the library's, 3)")
@@ -76,6 +84,16 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     tuning.add_argument("--verbose", action="store_true", help="show everything that the library says")
     add_reading(parser)
     add_conversion(parser)
+
+
+def _input_range(text: str) -> tuple[str, Range]:
+    from ...engines.build.profiles import read_range
+    from ...errors import InputError
+
+    try:
+        return read_range(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("--shapes ")) from error
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -168,6 +186,7 @@ def _build_settings(options: argparse.Namespace) -> BuildSettings:
         min_batch=least,
         opt_batch=options.opt_batch or least,
         max_batch=options.max_batch or max(8, options.opt_batch or 1, least),
+        shapes=dict(options.shapes),
         workspace_gib=options.workspace,
         opt_level=options.opt_level,
         timing_cache=folder,

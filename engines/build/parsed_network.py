@@ -34,7 +34,7 @@ class ParsedNetwork:
         """What the profiles have to cover."""
         network = self.network
         found = [network.get_input(index) for index in range(network.num_inputs)]
-        return [NetworkInput(itensor.name, tuple(itensor.shape), itensor.is_shape_tensor) for itensor in found]
+        return [NetworkInput(itensor.name, _shape(itensor), itensor.is_shape_tensor) for itensor in found]
 
     def tensors(self, ranges: Mapping[str, Range]) -> list[EngineTensor]:
         """Inputs and outputs as the library understood them, with the profile that they are built for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from ..plans.settings import BuildSettings, Range, Shape
 
 FREE = -1
 """How TensorRT writes an axis whose length is not fixed."""
+
+_SHAPE = re.compile(r"\d+(?:x\d+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,25 @@ class NetworkInput:
     name: str
     shape: Shape
     is_shape: bool = False
+
+
+def read_range(text: str) -> tuple[str, Range]:
+    """Name of an input and its range, as a user writes them: `images:1x3x320x320,1x3x640x640,4x3x1280x1280`.
+
+    One shape alone is the least, most frequent and greatest at once. A name may hold colons of its own.
+
+    Raises:
+        InputError: not of this form.
+    """
+    name, _, shapes = text.rpartition(":")
+    words = shapes.split(",")
+    if not name or len(words) not in (1, 3) or not all(_SHAPE.fullmatch(word) for word in words):
+        raise InputError(
+            f"--shapes {text!r}: write NAME:MIN,OPT,MAX, such as images:1x3x320x320,1x3x640x640,4x3x640x640, or one shape "
+            "for all three"
+        )
+    least, best, most = (tuple(map(int, word.split("x"))) for word in (words if len(words) == 3 else words * 3))
+    return name, (least, best, most)
 
 
 def plan_profile(inputs: Sequence[NetworkInput], settings: BuildSettings, where: str) -> dict[str, Range]:
@@ -43,8 +65,16 @@ def plan_profile(inputs: Sequence[NetworkInput], settings: BuildSettings, where:
         raise InputError(
             f"--shapes names {', '.join(sorted(unknown))}, but {where} has the inputs {', '.join(_names(inputs))}"
         )
-    ranges = {tensor.name: _range(tensor, settings, where) for tensor in inputs if _needs_range(tensor)}
-    return {name: shapes for name, shapes in ranges.items() if shapes}
+    given = {
+        tensor.name: _checked(tensor, settings.shapes[tensor.name])
+        for tensor in inputs
+        if tensor.name in settings.shapes
+    }
+    return {
+        tensor.name: given.get(tensor.name) or _range(tensor, settings, where)
+        for tensor in inputs
+        if _needs_range(tensor)
+    }
 
 
 def batch_note(inputs: Sequence[NetworkInput], settings: BuildSettings) -> str | None:
@@ -68,8 +98,6 @@ def _needs_range(tensor: NetworkInput) -> bool:
 
 
 def _range(tensor: NetworkInput, settings: BuildSettings, where: str) -> Range:
-    if tensor.name in settings.shapes:
-        return _checked(tensor, settings.shapes[tensor.name])
     if tensor.is_shape:
         raise InputError(
             f"{where}: the input {tensor.name} holds a shape, and its values are not known; give its least, most "
@@ -93,7 +121,8 @@ def _checked(tensor: NetworkInput, given: Range) -> Range:
             and all(have in (FREE, want) for have, want in zip(tensor.shape, shape, strict=True))
         )
         if not fits:
-            raise InputError(f"--shapes {tensor.name}: {list(shape)} does not fit the input {list(tensor.shape)}")
+            axes = ", ".join("free" if length == FREE else str(length) for length in tensor.shape)
+            raise InputError(f"--shapes {tensor.name}: {list(shape)} does not fit the input [{axes}]")
     least, best, most = given
     if any(not low <= middle <= high for low, middle, high in zip(least, best, most, strict=True)):
         raise InputError(f"--shapes {tensor.name}: the shapes {least}, {best}, {most} must not decrease")

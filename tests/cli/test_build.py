@@ -108,6 +108,30 @@ def test_a_fixed_and_a_free_batch_exclude_each_other(capsys):
     )
 
 
+@needs_rtx
+def test_free_axes_take_the_shapes_of_the_user(capsys):
+    """A foreign file whose height and width are free: refused with a flag to type, and that flag works."""
+    value = onnx.helper.make_tensor_value_info
+    sides = ["n", 3, "h", "w"]
+    nodes = [onnx.helper.make_node("Relu", ["images"], ["y"])]
+    graph = onnx.helper.make_graph(nodes, "g", [value("images", 1, sides)], [value("y", 1, sides)])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, "free.onnx")
+    assert main(["build", "free.onnx", *RTX]) == 1
+    flag, text = capsys.readouterr().err.split()[-2:]
+    assert (flag, text) == ("--shapes", "images:64x3x64x64,64x3x64x64,64x3x64x64")
+    ranges = {"images:1x3x32x32,1x3x64x96,4x3x96x96": [[1, 3, 32, 32], [1, 3, 64, 96], [4, 3, 96, 96]]}
+    for shapes, profile in ({text: [[64, 3, 64, 64]] * 3} | ranges).items():
+        assert main(["build", "free.onnx", *RTX, "--force", flag, shapes]) == 0
+        manifest = json.loads(Path("free.engine.json").read_text())
+        assert manifest["tensors"][0]["profile"] == profile
+        assert manifest["settings"]["shapes"] == {"images": profile}
+
+
+def test_shapes_that_are_none_are_a_usage_error(capsys):
+    assert "NAME:MIN,OPT,MAX" in usage_error(capsys, "build", "m.onnx", "--shapes", "images:1,2")
+
+
 def test_an_engine_cannot_be_built_again(capsys):
     Path("x.engine").write_bytes(b"ftrt" + bytes(64))
     assert main(["build", "x.engine", *RTX, "-o", "y.engine"]) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trtzoo.engines.build.profiles import NetworkInput, batch_note, plan_profile
+from trtzoo.engines.build.profiles import NetworkInput, batch_note, plan_profile, read_range
 from trtzoo.engines.plans.settings import BuildSettings
 from trtzoo.errors import InputError
 
@@ -38,13 +38,35 @@ def test_values_of_a_shape_input_are_taken_as_they_are() -> None:
         (IMAGES, {"image": ((1,), (1,), (1,))}, "--shapes names image, but m.onnx has the inputs images"),
         (IMAGES, {"images": ((1, 3, 640), (1, 3, 640), (1, 3, 640))}, "does not fit"),
         (IMAGES, {"images": ((1, 4, 640, 480),) * 3}, "does not fit"),
+        (NetworkInput("images", (1, 3, 64, 64)), {"images": ((2, 3, 64, 64),) * 3}, r"\[2, 3, 64, 64\] does not fit"),
         (IMAGES, {"images": ((4, 3, 640, 480), (1, 3, 640, 480), (8, 3, 640, 480))}, "must not decrease"),
     ],
-    ids=["free size", "shape input", "unknown name", "wrong rank", "wrong channels", "decreasing"],
+    ids=["free size", "shape input", "unknown name", "wrong rank", "wrong channels", "no free axis", "decreasing"],
 )
 def test_unclear_shapes_are_refused(tensor: NetworkInput, shapes: dict[str, object], says: str) -> None:
     with pytest.raises(InputError, match=says):
         plan_profile([tensor], BuildSettings(shapes=shapes), "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "shapes"),
+    [
+        ("images:1x3x8x8,2x3x8x8,4x3x8x8", "images", ((1, 3, 8, 8), (2, 3, 8, 8), (4, 3, 8, 8))),
+        ("images:1x3x8x8", "images", ((1, 3, 8, 8),) * 3),
+        ("input:0:1,2,9", "input:0", ((1,), (2,), (9,))),
+    ],
+    ids=["ranged", "fixed", "values of a shape, colon in the name"],
+)
+def test_shapes_are_read(text: str, name: str, shapes: object) -> None:
+    assert read_range(text) == (name, shapes)
+
+
+@pytest.mark.parametrize(
+    "text", ["1x3x8x8", ":1x3", "images:", "images:1x3,2x3", "images:1x-3", "images:1 3", "images:¹"]
+)
+def test_what_is_no_shape_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"NAME:MIN,OPT,MAX"):
+        read_range(text)
 
 
 def test_idle_batch_sizes_are_mentioned() -> None:
