@@ -91,7 +91,7 @@ def onnx_path(model: Path, output: Path, conversion: ConvertSettings) -> Path:
 
 def graph_target(target: str) -> str:
     """The target that the graph of an engine is made for: where the user names no version, that of the installed library."""
-    from ..engines.plans.freshness import installed_version
+    from ..engines.library.packages import installed_version
 
     parsed = parse_target(target)
     if parsed.kind != "tensorrt" or parsed.version:

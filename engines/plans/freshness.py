@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import InputError
 from ...files import sha256_of
 from ..library.cuda_driver import list_gpus
+from ..library.packages import installed_version
 from .manifest import Manifest, read_manifest
 from .settings import BuildSettings
 
@@ -25,25 +26,6 @@ def up_to_date(onnx: Path, engine: Path, settings: BuildSettings) -> Manifest | 
     same = _comparable(manifest.settings) == _comparable(settings)
     same &= manifest.version == installed_version(settings.library) and manifest.gpu == _gpu(settings)
     return manifest if same and manifest.onnx_sha256 == sha256_of(onnx) else None
-
-
-def installed_version(target: str) -> str:
-    """The version of the library behind a target, without loading it; "" if it is not installed."""
-    from importlib import metadata
-
-    for package in _PACKAGES[target]:
-        try:
-            return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return ""
-
-
-_PACKAGES = {
-    "tensorrt": ("tensorrt_cu13_bindings", "tensorrt_cu12_bindings", "tensorrt"),
-    "tensorrt-rtx": ("tensorrt_rtx_cu13_bindings", "tensorrt_rtx_cu12_bindings", "tensorrt_rtx"),
-}
-"""Distributions that hold the Python module, on PyPI and in NVIDIA's own packages."""
 
 
 def _comparable(settings: BuildSettings) -> dict[str, Any]:

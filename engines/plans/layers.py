@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,8 +18,12 @@ _SHORT = {
     "bf16": "bf16", "bfloat16": "bf16", "int8": "int8", "fp8": "fp8", "int32": "int32", "int64": "int64",
     "uint8": "uint8", "bool": "bool",
 }  # fmt: skip
+UNKNOWN = "unknown"
+"""Stands for the types of a layer of which the library does not tell them."""
+
 _FLOATS = ("fp32", "fp16", "bf16", "int8", "fp8")
 _ONNX_LAYER = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
+_NO_NUMBER = re.compile(r"([:\[,]\s*)-?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
 _LINE = re.compile(r"Name: (?P<name>.*?), LayerType: (?P<kind>[^,]*), (?P<rest>.*)")
 _TENSOR = re.compile(r"\{ Name: (?P<name>.*?), Dimensions: .*?Datatype: (?P<type>\w+)")
 _IO = re.compile(
@@ -46,7 +51,12 @@ class Layer:
 
     @property
     def precision(self) -> str:
-        """The narrowest type of it, or two as in "fp16 > fp32" where it reads one and writes another; "" if neither."""
+        """The narrowest type of it, or two as in "fp16 > fp32" where it reads one and writes another.
+
+        "unknown" where the library does not tell, "" where it computes no numbers with a fraction.
+        """
+        if UNKNOWN in self.reads:
+            return UNKNOWN
         reads, writes = (next((kind for kind in kinds if kind in _FLOATS), "") for kinds in (self.reads, self.writes))
         return f"{reads} > {writes}" if reads and writes and reads != writes else writes or reads
 
@@ -105,14 +115,34 @@ def _text_types(part: str) -> list[str]:
     return [match["type"] for match in _TENSOR.finditer(part)]
 
 
+def _read_json(report: str) -> Mapping[str, Any]:
+    """The report, which may hold raw control characters (8.6.0) and bare `nan` and `inf`; empty if it is no JSON."""
+    for text in (report, _NO_NUMBER.sub(r"\1null", report)):
+        with suppress(json.JSONDecodeError):
+            found = json.loads(text, strict=False)
+            return found if isinstance(found, dict) else {}
+    return {}
+
+
 def _json_layers(report: str) -> Iterator[Layer]:
-    for entry in json.loads(report).get("Layers", ()):
+    for entry in _read_json(report).get("Layers", ()):
         if isinstance(entry, str):  # the engine was built without details
             yield Layer(entry, "")
             continue
         reads, writes = (_types(_json_type(tensor) for tensor in entry.get(key, ())) for key in ("Inputs", "Outputs"))
         nodes = tuple(_ONNX_LAYER.findall(entry.get("Metadata", "")))
-        yield Layer(entry.get("Name", ""), entry.get("LayerType", ""), reads, writes, nodes)
+        yield Layer(
+            entry.get("Name", ""), entry.get("LayerType", ""), reads or _types(_fallback(entry, writes)), writes, nodes
+        )
+
+
+def _fallback(entry: Mapping[str, Any], writes: tuple[str, ...]) -> Iterator[str]:
+    """The type of a layer whose tensors have none ("N/A due to dynamic shapes", 8.5 - 10): that of its weights, or unknown."""
+    if writes or not (entry.get("Inputs") or entry.get("Outputs")):
+        return
+    weights = entry.get("Weights")
+    kind = str(weights.get("Type", "")) if isinstance(weights, Mapping) and weights.get("Count") else ""
+    yield kind if kind.lower() in _SHORT else UNKNOWN
 
 
 def _json_type(tensor: Mapping[str, Any]) -> str:

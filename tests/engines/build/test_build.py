@@ -28,7 +28,7 @@ from trtzoo.engines.build.worker import build_plan
 from trtzoo.engines.build.worker_process import GRACE, WorkerProcess
 from trtzoo.engines.library.compat import load
 from trtzoo.engines.library.cuda_driver import list_gpus
-from trtzoo.engines.plans.freshness import installed_version, up_to_date
+from trtzoo.engines.plans.freshness import up_to_date
 from trtzoo.engines.plans.identify import identify
 from trtzoo.engines.plans.manifest import manifest_path, read_manifest
 from trtzoo.engines.plans.tensors import EngineTensor
@@ -206,10 +206,6 @@ def test_missing_gpu_is_named(tmp_path: Path) -> None:
         pytest.skip("this machine has a GPU")
     with pytest.raises(UnsupportedError, match="no CUDA driver answers"):
         build(write_tiny(tmp_path / "t.onnx"), tmp_path / "t.engine", replace(RTX, device=1))
-
-
-def test_installed_version_is_that_of_the_module() -> None:
-    assert installed_version("tensorrt-rtx") == load("tensorrt-rtx").version
 
 
 SCRIPT = """

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from trtzoo.engines.plans.layers import Layer, by_precision, parse_report, parse_tensors
 
 X, A, B, C = (
@@ -68,6 +70,45 @@ def test_json_of_tensorrt_10_and_11() -> None:
     assert layers[0] == Layer("conv + silu", "CaskConvolution", ("fp16",), ("fp32",), ("/0/conv", "/0/silu"))
     assert layers[1] == Layer("a layer of an engine without details", "")
     assert parse_report(json.dumps(JSON_11))[0].precision == "int8 > fp16"
+
+
+NOT_TOLD = "N/A due to dynamic shapes"
+
+
+def dynamic(name: str, kind: str, **more: object) -> dict[str, object]:
+    """A layer of an engine with free axes, as TensorRT 8.5 to 10 tell it."""
+    tensors = [{"Name": "x", "Dimensions": [-1, 3], "Format/Datatype": NOT_TOLD}]
+    return {"Name": name, "LayerType": kind, "Inputs": tensors, "Outputs": tensors, "Metadata": ""} | more
+
+
+def test_layers_of_free_shapes_have_the_type_of_their_weights_or_are_unknown() -> None:
+    layers = [
+        dynamic("conv", "CaskConvolution", Weights={"Type": "Half", "Count": 432}, Bias={"Type": "Half", "Count": 16}),
+        dynamic("int8", "CaskConvolution", Weights={"Type": "Int8", "Count": 432}),
+        dynamic("pool", "CaskPooling"),
+        dynamic("no weights", "CaskDeconvolution", Weights={"Type": "Float", "Count": 0}),
+    ]
+    assert by_precision(parse_report(json.dumps({"Layers": layers}))) == {"unknown": 2, "fp16": 1, "int8": 1}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        '"Beta": nan, "Alpha": -inf, "Gamma": [inf, -nan]',
+        '"TacticName": "a\x1fb\x01c"',
+        '"Note": "information: infinity, nan"',
+    ],
+    ids=["numbers that JSON lacks", "raw control characters of 8.6.0", "the same words in a text"],
+)
+def test_reports_that_are_not_quite_json_are_read(broken: str) -> None:
+    tensor = '{"Name": "x", "Format/Datatype": "Row major linear FP16 format"}'
+    report = f'{{"Layers": [{{"Name": "l", {broken}, "LayerType": "k", "Inputs": [{tensor}], "Outputs": []}}]}}'
+    assert parse_report(report) == (Layer("l", "k", ("fp16",)),)
+
+
+@pytest.mark.parametrize("report", ['{"Layers": [', "{}", "[]", "{nan}"])
+def test_a_report_that_cannot_be_read_has_no_layers(report: str) -> None:
+    assert parse_report(report) == ()
 
 
 def test_narrowest_type_counts() -> None:
