@@ -75,29 +75,50 @@ class Timings:
 
 
 def load_timings(api: Api, config: Any, settings: BuildSettings, gpu: str, note: Note) -> Timings | None:
-    """Give the builder the timings of earlier builds, None where it is to keep none."""
+    """Give the builder the timings of earlier builds, None where it is to keep none.
+
+    Timings that cannot be read or are not of this GPU and driver cost the time to measure them anew, nothing else.
+    """
     if settings.timing_cache is None or api.rtx:
         return None
-    from . import timing_cache
+    from .timing_cache import cache_file, read_cache
 
-    path = timing_cache.cache_file(settings.timing_cache, gpu, api.version)
-    timings = config.create_timing_cache(timing_cache.read_cache(path))
-    if not config.set_timing_cache(timings, False):
-        note(f"the timings in {path} belong to another GPU or driver and are measured anew")
-        timings = config.create_timing_cache(b"")
-        config.set_timing_cache(timings, False)
-    return Timings(path, timings)
+    path = cache_file(settings.timing_cache, gpu, api.version)
+    try:
+        present = read_cache(path)
+    except OSError as error:
+        note(f"the timings in {path} cannot be read ({error.strerror}) and are measured anew")
+        present = b""
+    timings = _given(config, present)
+    if timings is None and present:
+        note(f"the timings in {path} are damaged, or belong to another GPU or driver, and are measured anew")
+        timings = _given(config, b"")
+    return None if timings is None else Timings(path, timings)
+
+
+def _given(config: Any, present: bytes) -> Any:
+    """The ITimingCache that the builder works with now, None if it takes none of this content."""
+    timings = config.create_timing_cache(present)  # None of damaged content
+    return timings if timings is not None and config.set_timing_cache(timings, False) else None
 
 
 def keep_timings(config: Any, kept: Timings) -> None:
-    """Join the timings of this build with what other builds wrote meanwhile."""
+    """Join the timings of this build with what other builds wrote meanwhile.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
     from .timing_cache import update_cache
 
     timings = config.get_timing_cache()
+    if timings is None:
+        return
 
     def merge(present: bytes) -> bytes:
-        if present:
-            timings.combine(config.create_timing_cache(present), False)
-        return bytes(timings.serialize())
+        earlier = config.create_timing_cache(present) if present else None
+        if earlier is not None:
+            timings.combine(earlier, False)
+        written = timings.serialize()
+        return present if written is None else bytes(written)
 
     update_cache(kept.path, merge)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from fake_tensorrt import fake_api
 
 from trtzoo.engines.build.config import keep_timings, load_timings, make_config
@@ -20,7 +21,9 @@ class FakeTimings:
     def __init__(self, data: bytes) -> None:
         self.data = data
 
-    def combine(self, other: FakeTimings, ignore_mismatch: bool) -> bool:
+    def combine(self, other: FakeTimings | None, ignore_mismatch: bool) -> bool:
+        if other is None:
+            raise TypeError("combine(): incompatible function arguments")
         self.data += other.data
         return True
 
@@ -29,16 +32,21 @@ class FakeTimings:
 
 
 class FakeConfig:
-    """A builder configuration with a timing cache; `accepts` says whether it takes what it is given."""
+    """A builder configuration with a timing cache; `accepts` says whether it takes what it is given.
+
+    As the library does, it makes no cache of damaged content, and fails on a cache that is none.
+    """
 
     def __init__(self, accepts: bool = True) -> None:
         self.accepts, self.timings, self.flags = accepts, FakeTimings(b""), list[str]()
         self.limits = dict[str, int]()
 
-    def create_timing_cache(self, data: bytes) -> FakeTimings:
-        return FakeTimings(data)
+    def create_timing_cache(self, data: bytes) -> FakeTimings | None:
+        return None if data.startswith(b"damaged") else FakeTimings(data)
 
-    def set_timing_cache(self, timings: FakeTimings, ignore_mismatch: bool) -> bool:
+    def set_timing_cache(self, timings: FakeTimings | None, ignore_mismatch: bool) -> bool:
+        if timings is None:
+            raise TypeError("set_timing_cache(): incompatible function arguments")
         if timings.data and not self.accepts:
             return False
         self.timings = timings
@@ -72,12 +80,26 @@ def test_timings_of_earlier_builds_are_used_and_joined(tmp_path: Path) -> None:
     assert notes == []
 
 
-def test_timings_of_another_driver_are_replaced(tmp_path: Path) -> None:
-    cache_file(tmp_path, "gpu", "10.16.1.11").write_bytes(b"strange")
-    config, notes = FakeConfig(accepts=False), list[str]()
-    load_timings(fake_api(), config, settings(tmp_path), "gpu", notes.append)
+@pytest.mark.parametrize(("content", "accepts"), [(b"strange", False), (b"damaged", True)])
+def test_timings_that_the_builder_does_not_take_are_replaced(tmp_path: Path, content: bytes, accepts: bool) -> None:
+    path = cache_file(tmp_path, "gpu", "10.16.1.11")
+    path.write_bytes(content)
+    config, notes = FakeConfig(accepts), list[str]()
+    kept = load_timings(fake_api(), config, settings(tmp_path), "gpu", notes.append)
+    assert kept is not None
     assert config.timings.data == b""
     assert "measured anew" in notes[0]
+    config.timings.data = b"new"
+    if accepts:
+        keep_timings(config, kept)
+        assert path.read_bytes() == b"new"
+
+
+def test_timings_that_cannot_be_read_cost_time_only(tmp_path: Path) -> None:
+    cache_file(tmp_path, "gpu", "10.16.1.11").mkdir()
+    notes: list[str] = []
+    assert load_timings(fake_api(), FakeConfig(), settings(tmp_path), "gpu", notes.append)
+    assert "cannot be read (Is a directory)" in notes[0]
 
 
 def test_no_timings_are_kept_where_none_are_wanted_or_made(tmp_path: Path) -> None:
