@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ... import errors
+from ...contract.documents import to_document
 from ...errors import TrtZooError, UnsupportedError
 from .messages import receive
 from .request import BuildRequest
@@ -90,7 +91,7 @@ def explain_death(where: str, outcome: Outcome) -> UnsupportedError:
 def _run(
     worker: WorkerProcess, request: BuildRequest, progress: Progress | None, meanwhile: Callable[[], None]
 ) -> Outcome:
-    worker.channel.sendall(json.dumps(request.document()).encode() + b"\n")
+    worker.channel.sendall(json.dumps(to_document(request)).encode() + b"\n")
     meanwhile()
     outcome = _listen(worker, progress)
     if not outcome.result:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..plans.settings import BuildSettings
 
@@ -24,13 +22,3 @@ class BuildRequest:
     plan: str
     settings: BuildSettings
     trace: bool = False
-
-    def document(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"onnx": self.onnx, "plan": self.plan, "trace": self.trace, "settings": self.settings.document()}
-
-    @staticmethod
-    def from_document(document: Mapping[str, Any]) -> BuildRequest:
-        """What `document` wrote."""
-        settings = BuildSettings.from_document(document["settings"])
-        return BuildRequest(document["onnx"], document["plan"], settings, document["trace"])

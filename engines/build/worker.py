@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ...contract.documents import from_document
 from ...contract.target import parse_target
 from ...errors import InputError, TrtZooError, UnsupportedError
 from ..library import compat
@@ -40,7 +41,9 @@ def answer(channel: socket.socket) -> None:
             return
         line += byte
     if line != CANCEL:
-        serve(BuildRequest.from_document(json.loads(line)), channel)
+        serve(
+            from_document(json.loads(line), BuildRequest, "the request", "please report this fault of trtzoo"), channel
+        )
 
 
 def serve(request: BuildRequest, channel: socket.socket) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ...errors import InputError
 from ...files import sha256_of
@@ -28,10 +26,9 @@ def up_to_date(onnx: Path, engine: Path, settings: BuildSettings) -> Manifest | 
     return manifest if same and manifest.onnx_sha256 == sha256_of(onnx) else None
 
 
-def _comparable(settings: BuildSettings) -> dict[str, Any]:
-    """The settings that change the engine, as a manifest holds them."""
-    document: dict[str, Any] = json.loads(json.dumps(replace(settings, timing_cache=None, verbose=False).document()))
-    return document
+def _comparable(settings: BuildSettings) -> BuildSettings:
+    """The settings that change the engine."""
+    return replace(settings, timing_cache=None, verbose=False)
 
 
 def _gpu(settings: BuildSettings) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ...contract.documents import from_document, to_document
 from ...contract.meta import ModelMeta
 from ...contract.properties import from_properties, to_properties
 from ...errors import InputError
@@ -83,7 +84,7 @@ def write_manifest(manifest: Manifest, engine: Path) -> None:
     plain = {entry.name: getattr(manifest, entry.name) for entry in fields(manifest)}
     document = plain | {
         "schema": SCHEMA,
-        "settings": manifest.settings.document(),
+        "settings": to_document(manifest.settings),
         "precision": manifest.precision,
         "meta": json.loads(to_properties(manifest.meta)["trtzoo"]) if manifest.meta else None,
         "tensors": [asdict(tensor) for tensor in manifest.tensors],
@@ -127,7 +128,7 @@ def _from_document(document: dict[str, Any], where: str) -> Manifest:
     meta = document["meta"]
     return Manifest(
         **{key: document[key] for key in (*plain, "peak_mib", "built")},
-        settings=BuildSettings.from_document(document["settings"]),
+        settings=from_document(document["settings"], BuildSettings, where, "build the engine again with --force"),
         tensors=tuple(EngineTensor.from_document(entry) for entry in document["tensors"]),
         layers=tuple(Layer.from_document(entry) for entry in document["layers"]),
         meta=from_properties({"trtzoo": json.dumps(meta)}, where) if meta else None,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...contract.choices import ENGINE_TARGETS, EngineTarget
 from ...contract.target import parse_target
@@ -78,21 +77,6 @@ class BuildSettings:
     def library(self) -> EngineTarget:
         """What builds and runs the engine."""
         return parse_target(self.target).library or "tensorrt"
-
-    def document(self) -> dict[str, Any]:
-        """The settings as JSON values."""
-        return asdict(self) | {"timing_cache": str(self.timing_cache) if self.timing_cache else None}
-
-    @staticmethod
-    def from_document(document: Mapping[str, Any]) -> BuildSettings:
-        """What `document` wrote; settings of a later trtzoo are left out."""
-        known = {entry.name: document[entry.name] for entry in fields(BuildSettings) if entry.name in document}
-        folder, shapes = known.get("timing_cache"), known.get("shapes", {})
-        known["shapes"] = {
-            name: (tuple(least), tuple(best), tuple(most)) for name, (least, best, most) in shapes.items()
-        }
-        known["compute_capabilities"] = tuple(known.get("compute_capabilities", ()))
-        return BuildSettings(**known | {"timing_cache": Path(folder) if folder else None})
 
 
 def _check_target(settings: BuildSettings) -> None:
