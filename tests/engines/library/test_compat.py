@@ -1,6 +1,6 @@
 """Every name of TensorRT's Python interface that the code uses exists in the versions that it is for.
 
-`data/bindings.json` holds the names of the bindings of TensorRT 10.0 to 11.4 and TensorRT-RTX (data/read_bindings.py made it). The
+`data/bindings.json` holds the names of the bindings of TensorRT 8.5 to 11.4 and TensorRT-RTX (data/read_bindings.py made it). The
 code names its TensorRT objects always alike, so which class an attribute belongs to can be read from the source.
 """
 
@@ -49,6 +49,20 @@ RTX_ONLY = {
 OLD_ONLY = {"ICudaEngine.device_memory_size": "10.0", "NetworkDefinitionCreationFlag.STRONGLY_TYPED": "10"}
 """Used on old versions alone; the rest has a newer way."""
 
+SINCE = {
+    (8, 6): {
+        "BuilderFlag.VERSION_COMPATIBLE", "HardwareCompatibilityLevel", "HardwareCompatibilityLevel.AMPERE_PLUS",
+        "IBuilderConfig.builder_optimization_level", "IBuilderConfig.hardware_compatibility_level",
+        "Runtime.engine_host_code_allowed",
+    },
+    (10, 0): {
+        "IBuilderConfig.progress_monitor", "IProgressMonitor", "NetworkDefinitionCreationFlag.STRONGLY_TYPED",
+        "ParserError.node_name", "ParserError.node_operator",
+    },
+    (10, 3): {"ICudaEngine.device_memory_size_v2"},
+}  # fmt: skip
+"""By the first release that has them: what is used behind a look at the version."""
+
 
 def used_names() -> set[str]:
     """ "Class.attribute" of every use of a TensorRT object, "name" of every use of the module."""
@@ -93,10 +107,17 @@ def test_the_walk_finds_the_calls() -> None:
 
 @pytest.mark.parametrize("version", [version for version in bindings() if not version.startswith("rtx")])
 def test_every_name_exists_in_tensorrt(version: str) -> None:
-    known = bindings()[version]
-    late = {"ICudaEngine.device_memory_size_v2"} if version == "10.0.1" else set()
-    missing = used_names() - known - RTX_ONLY - OLD_ONLY.keys() - late
-    assert not missing
+    missing = used_names() - bindings()[version] - RTX_ONLY
+    if release(version) >= (10, 0):
+        missing -= OLD_ONLY.keys()
+    late = {name for since, names in SINCE.items() if release(version) < since for name in names}
+    assert missing == late & used_names()
+
+
+def release(version: str) -> tuple[int, int]:
+    """Major and minor version."""
+    major, minor, *_ = version.split(".")
+    return int(major), int(minor)
 
 
 def test_every_name_exists_in_tensorrt_rtx() -> None:

@@ -1,9 +1,10 @@
 """Write bindings.json: which names the Python bindings of each TensorRT version have.
 
-    pip download --no-deps tensorrt_cu13_bindings==10.16.1.11 ...
-    python read_bindings.py *.whl
+    pip download --no-deps tensorrt_cu12_bindings==10.16.1.11 ...
+    python3.10 read_bindings.py --list tensorrt > 8.6.0.json    # where that version is installed
+    python read_bindings.py *.json *.whl
 
-The wheels hold only the bindings. To import them without TensorRT, its libraries are replaced by empty ones that have
+The wheels of 10 and 11 hold only the bindings. To import them without TensorRT, its libraries are replaced by empty ones that have
 the nine functions the bindings want; nothing is called, the names are listed with `dir`. Takes a C compiler, Linux, and
 the Python version of the wheels. TensorRT-RTX is read where it is installed.
 """
@@ -21,9 +22,9 @@ from pathlib import Path
 CLASSES = (
     "Builder", "BuilderFlag", "ComputeCapability", "CudaGraphStrategy", "DataType", "EngineInspector",
     "EngineInvalidityDiagnostics", "HardwareCompatibilityLevel", "IBuilderConfig", "ICudaEngine", "IExecutionContext",
-    "IHostMemory", "ILogger", "INetworkDefinition", "IOptimizationProfile", "IProgressMonitor", "IRuntimeCache",
-    "IRuntimeConfig", "ITensor", "ITimingCache", "LayerInformationFormat", "MemoryPoolType",
-    "NetworkDefinitionCreationFlag", "OnnxParser", "ParserError", "ProfilingVerbosity", "Runtime", "TensorIOMode",
+    "IHostMemory", "ILayer", "ILogger", "INetworkDefinition", "IOptimizationProfile", "IProgressMonitor", "IRuntimeCache",
+    "IRuntimeConfig", "ITensor", "ITimingCache", "LayerInformationFormat", "LayerType", "MemoryPoolType",
+    "NetworkDefinitionCreationFlag", "OnnxParser", "ParserError", "ProfilingVerbosity", "Runtime", "TacticSource", "TensorIOMode",
 )  # fmt: skip
 FUNCTIONS = (
     "createInferBuilder_INTERNAL", "createInferRefitter_INTERNAL", "createInferRuntime_INTERNAL",
@@ -41,8 +42,8 @@ print(json.dumps([module.__version__, names]))
 """
 
 
-def main(wheels: list[Path]) -> None:
-    found = dict(_names_of_wheel(wheel) for wheel in wheels)
+def main(sources: list[Path]) -> None:
+    found = dict(_names_of_list(source) if source.suffix == ".json" else _names_of_wheel(source) for source in sources)
     version, names = _names("tensorrt_rtx_bindings", dict(os.environ))
     found[f"rtx {version}"] = names
     every = sorted({name for names in found.values() for name in names})
@@ -54,6 +55,11 @@ def main(wheels: list[Path]) -> None:
     }
     text = json.dumps(document, indent=0)
     Path(__file__).with_name("bindings.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _names_of_list(path: Path) -> tuple[str, list[str]]:
+    version, names = json.loads(path.read_text(encoding="utf-8"))
+    return version, names
 
 
 def _names_of_wheel(wheel: Path) -> tuple[str, list[str]]:
@@ -78,5 +84,7 @@ def _names(module: str, environment: dict[str, str]) -> tuple[str, list[str]]:
     return version, names
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1] == "--list":
+    print(json.dumps(_names(sys.argv[2], dict(os.environ))))
+elif __name__ == "__main__":
     main([Path(argument) for argument in sys.argv[1:]])
