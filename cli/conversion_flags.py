@@ -16,6 +16,7 @@ NEEDED = {
     "end2end": (
         "nms",
         "nms_candidates",
+        "nms_steps",
         "topk_all",
         "multi_label",
         "class_agnostic",
@@ -54,7 +55,14 @@ def add_conversion(parser: argparse.ArgumentParser) -> None:
         "--nms-candidates",
         type=positive,
         metavar="M",
-        help="best (anchor, class) pairs that enter the NMS, at most 3840 (default: 1000; 3840 where K is 1000 or more)",
+        help="best (anchor, class) pairs that enter the NMS, at most 3840 (default: 1000; 3840 where K is 1000 or more; "
+        "static: 512, or twice K)",
+    )
+    end2end.add_argument(
+        "--nms-steps",
+        type=positive,
+        metavar="T",
+        help="steps of --nms static, which is exact while no chain of suppressions is longer (default: 16)",
     )
     add_thresholds(end2end)
     end2end.add_argument("--runtime-thresholds", action="store_true", help="make the thresholds inputs of the graph")

@@ -44,11 +44,11 @@ Precision = Literal["fp32", "fp16", "int8"]
 Arithmetic = Literal["fp16", "fp32", "fp64"]
 """What torch computes in; fp64 is a reference without rounding noise."""
 
-Route = Literal["plain", "efficient", "efficient-idx", "onnx", "none"]
+Route = Literal["plain", "static", "efficient", "efficient-idx", "onnx", "none"]
 ROUTES: tuple[Route, ...] = get_args(Route)
 """Ways of NMS in a graph."""
 
-RouteChoice = Literal["auto", "plain", "efficient", "efficient-idx", "onnx", "none"]
+RouteChoice = Literal["auto", "plain", "static", "efficient", "efficient-idx", "onnx", "none"]
 ROUTE_CHOICES: tuple[RouteChoice, ...] = get_args(RouteChoice)
 """What the user may ask for: a route, or the one that fits the target best."""
 

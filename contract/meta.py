@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .choices import (
@@ -17,10 +17,11 @@ from .choices import (
     OutputLayout,
     Precision,
     Resize,
+    Route,
     Sampling,
     Task,
 )
-from .nms import CONF_THRES, TOPK_ALL, GraphNms, NmsSettings, Suppression, usual_candidates
+from .nms import CONF_THRES, STEPS, TOPK_ALL, GraphNms, NmsSettings, Suppression, usual_candidates
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,11 @@ class ModelMeta:
         if self.nms:
             return replace(self.nms, **settings.given())
         rows = settings.topk_all or TOPK_ALL
-        framework = Suppression(
-            self.iou_thres, CONF_THRES, rows, usual_candidates(rows), self.multi_label, class_agnostic=False
-        )
+        candidates = usual_candidates(rows, settings.route)
+        framework = Suppression(self.iou_thres, CONF_THRES, rows, candidates, self.multi_label, class_agnostic=False)
         return replace(framework, **settings.given())
+
+    def graph_nms(self, settings: NmsSettings, route: Route) -> GraphNms:
+        """The NMS that a graph of this model gets by these settings, whose route has been chosen."""
+        settled = self.suppression(replace(settings, route=route))
+        return GraphNms(**asdict(settled), route=route, steps=settings.steps or STEPS if route == "static" else None)

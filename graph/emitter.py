@@ -229,6 +229,19 @@ class Emitter:
         shape = [*indices.shape, *x.shape[2:]]
         return self.emit("GatherND", [x, self.unsqueeze(indices, 2)], shape, x.dtype, name, batch_dims=1)
 
+    def take_rows(self, x: Tensor, indices: Tensor, name: str | None = None) -> Tensor:
+        """The same as `gather_rows`, value by value.
+
+        ONNX Runtime's GatherND reads a table of the host's memory when it runs, which a CUDA graph that is replayed would find
+        gone; GatherElements has none.
+        """
+        width = int(np.prod(x.shape[2:]))
+        flat = self.reshape(x, [x.shape[1], width]) if len(x.shape) > 3 else x
+        shape = [*indices.shape, width]
+        places = self.emit("Expand", [self.unsqueeze(indices, 2), np.array([1, 1, width], np.int64)], shape, np.int64)
+        rows = self.emit("GatherElements", [flat, places], shape, x.dtype, name if flat is x else None, axis=1)
+        return rows if flat is x else self.reshape(rows, [indices.shape[1], *x.shape[2:]], name)
+
     def unsqueeze(self, x: Tensor, axis: int, name: str | None = None) -> Tensor:
         """A new axis of length 1."""
         shape = [*x.shape[:axis], 1, *x.shape[axis:]]

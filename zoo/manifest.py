@@ -34,6 +34,7 @@ class Nms(_Strict, frozen=True, kw_only=True):
     iou_thres: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     topk_all: Count | None = None
     nms_candidates: Count | None = None
+    nms_steps: Count | None = None
     multi_label: bool | None = None
     class_agnostic: bool = False
     runtime_thresholds: bool = False

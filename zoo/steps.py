@@ -194,6 +194,7 @@ def _nms_flags(nms: Nms, bundle: bool = False) -> list[str]:
         iou_thres=nms.iou_thres,
         topk_all=nms.topk_all,
         nms_candidates=None if bundle else nms.nms_candidates,
+        nms_steps=None if bundle else nms.nms_steps,
     )
     if nms.multi_label is not None:
         flags.append("--multi-label" if nms.multi_label else "--single-label")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 
 import onnx_graphsurgeon as gs
 
@@ -20,14 +19,14 @@ from .assembly import assemble
 from .candidates import Survivors
 from .choose import choose
 from .raw_heads import Heads, find_heads
-from .routes import efficient, efficient_idx, no_suppression, onnx_operator, plain
+from .routes import efficient, efficient_idx, no_suppression, onnx_operator, plain, static
 
 MOST = 3840
 """The longest TopK of TensorRT, so the limit of M and K."""
 
 SURVIVORS: Mapping[str, Callable[[Emitter, Heads, GraphNms], Survivors]] = {
-    "plain": plain.survivors, "efficient-idx": efficient_idx.survivors, "onnx": onnx_operator.survivors,
-    "none": no_suppression.survivors,
+    "plain": plain.survivors, "static": static.survivors, "efficient-idx": efficient_idx.survivors,
+    "onnx": onnx_operator.survivors, "none": no_suppression.survivors,
 }  # fmt: skip
 """The routes that only say which candidates survive."""
 
@@ -70,7 +69,7 @@ def add_nms(
         return meta, "a classifier has no boxes: its probabilities pass through"
     heads = find_heads(graph, meta)
     route, reason = choose(meta, settings, target)
-    nms = GraphNms(**asdict(meta.suppression(settings)), route=route)
+    nms = meta.graph_nms(settings, route)
     _check_lengths(nms)
     meta = meta.with_nms(nms)
     check_layout(meta, layout)

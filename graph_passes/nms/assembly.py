@@ -83,7 +83,7 @@ def _sorted(emit: Emitter, survivors: Survivors, count: int) -> Survivors:
 
 def take(emit: Emitter, values: Tensor, rows: Rows, name: str) -> Tensor:
     """The rows [B, K, ...] of `values` [B, A, ...], zero where unused."""
-    taken = emit.gather_rows(values, rows.anchors)
+    taken = emit.take_rows(values, rows.anchors)
     used = rows.used
     for axis in range(2, len(taken.shape)):
         used = emit.unsqueeze(used, axis)

@@ -56,14 +56,14 @@ def _best_anchors(emit: Emitter, heads: Heads, count: int) -> Candidates:
     scores, anchors = emit.topk(_maxima(emit, heads), min(count, heads.anchors), name="candidates")
     if heads.classes == 1:
         return Candidates(scores, anchors, emit.binary("Sub", anchors, anchors, "classes"))
-    return Candidates(scores, anchors, emit.argmax(emit.gather_rows(heads.scores, anchors), 2, "classes"))
+    return Candidates(scores, anchors, emit.argmax(emit.take_rows(heads.scores, anchors), 2, "classes"))
 
 
 def _best_pairs(emit: Emitter, heads: Heads, count: int) -> Candidates:
     """Every class of every anchor."""
     rows = _ascending(emit, emit.topk(_maxima(emit, heads), min(count, heads.anchors), name="best_anchors")[1])
     pairs = rows.shape[1] * heads.classes
-    flat = emit.reshape(emit.gather_rows(heads.scores, rows), [pairs])
+    flat = emit.reshape(emit.take_rows(heads.scores, rows), [pairs])
     scores, position = emit.topk(flat, min(count, pairs), name="candidates")
     classes = np.array(heads.classes, np.int64)
     row = emit.binary("Div", position, classes, "row")

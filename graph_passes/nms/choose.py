@@ -114,6 +114,6 @@ def _none(meta: ModelMeta, wanted: Suppression, target: Target) -> str | None:
 
 
 OBSTACLES: dict[Route, Obstacle] = {
-    "plain": _plain, "efficient": _efficient, "efficient-idx": _efficient_idx, "onnx": _onnx, "none": _none,
+    "plain": _plain, "static": _plain, "efficient": _efficient, "efficient-idx": _efficient_idx, "onnx": _onnx, "none": _none,
 }  # fmt: skip
 """Why a route cannot do it, or None."""

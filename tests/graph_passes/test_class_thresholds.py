@@ -16,7 +16,7 @@ from trtzoo.graph_passes.nms import add_nms
 
 
 @pytest.mark.parametrize("multi_label", [False, True], ids=["single label", "multi label"])
-@pytest.mark.parametrize("route", ["plain", "onnx", "efficient", "efficient-idx"])
+@pytest.mark.parametrize("route", ["plain", "static", "onnx", "efficient", "efficient-idx"])
 def test_scores_not_above_their_class_threshold_do_not_exist(route: str, multi_label: bool) -> None:
     meta = model_meta(classes=3)
     graph = raw_graph(meta, 60)

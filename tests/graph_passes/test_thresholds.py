@@ -24,7 +24,7 @@ from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.thresholds import runtime_thresholds, set_thresholds
 
-ROUTES = ["plain", "onnx", "efficient-idx", "efficient", "none"]
+ROUTES = ["plain", "static", "onnx", "efficient-idx", "efficient", "none"]
 TARGET = parse_target("onnxruntime")
 
 
@@ -42,7 +42,7 @@ def heads_of(meta: ModelMeta) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("lower_first", [False, True], ids=["then lowered", "lowered before"])
-@pytest.mark.parametrize("route", ROUTES[:4])
+@pytest.mark.parametrize("route", ROUTES[:-1])
 def test_changed_thresholds_act_and_are_recorded(route: str, lower_first: bool) -> None:
     graph, meta = end_to_end(route)
     if lower_first:
@@ -74,9 +74,10 @@ def rows_at(runtime: Any, heads: dict[str, Any], conf: Any = None, iou: Any = No
     return dict(zip(names, runtime.run(names, given), strict=True))
 
 
+@pytest.mark.parametrize("route", ["plain", "static"])
 @pytest.mark.parametrize("defaults", [True, False])
-def test_runtime_thresholds_are_inputs(defaults: bool) -> None:
-    graph, meta = end_to_end("plain")
+def test_runtime_thresholds_are_inputs(defaults: bool, route: str) -> None:
+    graph, meta = end_to_end(route)
     meta = runtime_thresholds(graph, meta, defaults)
     runtime = session(checked(graph, meta))
     found = [*runtime.get_inputs(), *runtime.get_overridable_initializers()]
@@ -89,8 +90,9 @@ def test_runtime_thresholds_are_inputs(defaults: bool) -> None:
         assert_same_rows(outputs, heads, replace(meta, nms=replace(meta.nms, conf_thres=conf, iou_thres=iou)))
 
 
-def test_every_image_has_its_own_thresholds() -> None:
-    graph, meta = end_to_end("plain")
+@pytest.mark.parametrize("route", ["plain", "static"])
+def test_every_image_has_its_own_thresholds(route: str) -> None:
+    graph, meta = end_to_end(route)
     runtime = session(checked(graph, runtime_thresholds(graph, meta)))
     heads, pairs = heads_of(meta), [(0.25, 0.45), (0.7, 0.1), (0.0, 1.0)]
     together = rows_at(runtime, heads, *zip(*pairs, strict=True))

@@ -15,7 +15,12 @@ from trtzoo.contract.target import parse_target
 from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms
 
-TARGETS = {"plain": "onnxruntime", "onnx": "onnxruntime", "none": "onnxruntime"}
+TARGETS = {"plain": "onnxruntime", "onnx": "onnxruntime", "none": "onnxruntime", "static": "onnxruntime"}
+
+
+def route_of(route: str) -> dict[str, Any]:
+    """Settings of a route; `static` with steps for the chains of crowds that no picture has."""
+    return {"route": route, "steps": 128} if route == "static" else {"route": route}
 
 
 def end_to_end(

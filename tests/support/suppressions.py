@@ -16,4 +16,4 @@ def suppression(**more: Any) -> Suppression:
 
 def graph_nms(route: Route = "plain", **more: Any) -> GraphNms:
     """The same as the NMS of a graph."""
-    return GraphNms(**vars(suppression(**more)), route=route)
+    return GraphNms(**vars(suppression(**more)), route=route, steps=16 if route == "static" else None)

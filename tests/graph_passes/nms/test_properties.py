@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nms_reference import Array
 from raw_heads import model_meta, run
-from routes import assert_same_rows, end_to_end
+from routes import assert_same_rows, end_to_end, route_of
 
 from trtzoo.contract.meta import ModelMeta
 from trtzoo.contract.nms import NmsSettings
 
 ANCHORS = 24
-SUPPRESSING = ["plain", "onnx", "efficient-idx"]
-THRESHOLDS = {"plain": [0.45, 0.6], "onnx": [0.45, 0.6], "efficient-idx": [0.4523, 0.6117]}
+SUPPRESSING = ["plain", "static", "onnx", "efficient-idx"]
+THRESHOLDS = {"plain": [0.45, 0.6], "static": [0.45, 0.6], "onnx": [0.45, 0.6], "efficient-idx": [0.4523, 0.6117]}
 """The plugin suppresses at IoU equal to the threshold, so its thresholds are no IoU of boxes on a coarse grid."""
 
 SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 0.5000001, 0.75, 0.9, 1.0])
@@ -55,7 +55,7 @@ def raw_heads(draw: st.DrawFn, classes: int) -> dict[str, Array]:
 def test_any_boxes_and_scores_give_the_rows_of_greedy_nms(route: str, data: st.DataObject) -> None:
     classes = data.draw(st.sampled_from([1, 3]), "classes")
     nms = NmsSettings(
-        route=route,
+        **route_of(route),
         iou_thres=data.draw(st.sampled_from(THRESHOLDS[route]), "iou_thres"),
         conf_thres=0.25,
         topk_all=data.draw(st.sampled_from([3, 30]), "rows"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from nms_reference import Array
 from raw_heads import MASKS, checked, model_meta, random_heads, raw_graph, run, session
-from routes import assert_same_rows, end_to_end
+from routes import assert_same_rows, end_to_end, route_of
 
 from trtzoo.contract.nms import GraphNms, NmsSettings
 from trtzoo.contract.outputs import end2end_outputs
@@ -18,7 +18,7 @@ from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms
 
 SETTINGS = NmsSettings(route="plain", iou_thres=0.45, conf_thres=0.25, topk_all=20, candidates=60)
-SUPPRESSING = ["plain", "onnx", "efficient-idx"]
+SUPPRESSING = ["plain", "static", "onnx", "efficient-idx"]
 
 CASES: dict[str, tuple[int, int, dict[str, Any]]] = {
     "one class": (1, 100, {}),
@@ -44,7 +44,7 @@ CASES: dict[str, tuple[int, int, dict[str, Any]]] = {
 def test_detect_equals_greedy_nms(case: str, steps: int, route: str) -> None:
     classes, anchors, more = CASES[case]
     meta = model_meta(classes=classes)
-    runtime, meta = end_to_end(meta, replace(SETTINGS, route=route, **more), anchors)
+    runtime, meta = end_to_end(meta, replace(SETTINGS, **route_of(route), **more), anchors)
     for batch in (1, 2, 8):
         heads = random_heads(np.random.default_rng(batch), meta, batch, anchors, steps)
         assert_same_rows(run(runtime, heads), heads, meta)
@@ -55,7 +55,7 @@ def test_an_iou_threshold_of_zero_lets_go_what_overlaps_at_all(route: str) -> No
     """In a row: two boxes that share a strip, one that only touches the second, one far away."""
     lefts, scores = np.array([0, 9, 19, 40], np.float32), np.array([0.9, 0.8, 0.7, 0.6], np.float32)
     boxes = np.stack([lefts, lefts * 0, lefts + 10, lefts * 0 + 10], 1)[None]
-    runtime, _ = end_to_end(model_meta(classes=1), replace(SETTINGS, route=route, iou_thres=0.0), 4)
+    runtime, _ = end_to_end(model_meta(classes=1), replace(SETTINGS, **route_of(route), iou_thres=0.0), 4)
     outputs = run(runtime, {"boxes": boxes, "scores": scores[None, :, None]})
     assert outputs["det_scores"][0, : outputs["num_dets"][0, 0]].tolist() == scores[[0, 2, 3]].tolist()
 
@@ -65,16 +65,17 @@ def test_an_iou_threshold_of_zero_lets_go_what_overlaps_at_all(route: str) -> No
 @pytest.mark.parametrize("classes", [1, 4])
 def test_keypoints_and_masks_follow_their_boxes(task: str, route: str, classes: int) -> None:
     meta = model_meta(task, classes)
-    runtime, meta = end_to_end(meta, replace(SETTINGS, route=route), 90)
+    runtime, meta = end_to_end(meta, replace(SETTINGS, **route_of(route)), 90)
     for batch in (1, 3):
         heads = random_heads(np.random.default_rng(batch), meta, batch, 90)
         assert_same_rows(run(runtime, heads), heads, meta)
 
 
+@pytest.mark.parametrize("route", ["plain", "static"])
 @pytest.mark.parametrize("more", [{}, {"class_agnostic": True}, {"multi_label": True}, {"iou_thres": 0.1}], ids=str)
-def test_rotated_boxes_are_suppressed_by_their_probabilistic_iou(more: dict[str, Any]) -> None:
+def test_rotated_boxes_are_suppressed_by_their_probabilistic_iou(more: dict[str, Any], route: str) -> None:
     meta = model_meta("obb", 3)
-    runtime, meta = end_to_end(meta, replace(SETTINGS, **more), 150)
+    runtime, meta = end_to_end(meta, replace(SETTINGS, **route_of(route), **more), 150)
     for batch in (1, 4):
         heads = random_heads(np.random.default_rng(batch), meta, batch, 150)
         assert_same_rows(run(runtime, heads), heads, meta)
@@ -163,12 +164,12 @@ def test_outputs_keep_the_contract_at_every_opset(task: str, opset: int, batch: 
     assert [(item.name, item.type, item.shape) for item in runtime.get_outputs()] == expected
 
 
-@pytest.mark.parametrize("route", ["plain", "onnx", "efficient", "efficient-idx", "none"])
+@pytest.mark.parametrize("route", ["plain", "static", "onnx", "efficient", "efficient-idx", "none"])
 def test_a_fixed_batch_works_like_a_free_one(route: str) -> None:
     meta = model_meta(batch=3, nms_free=route == "none")
-    runtime, meta = end_to_end(meta, replace(SETTINGS, route=route), 60)
+    runtime, meta = end_to_end(meta, replace(SETTINGS, **route_of(route)), 60)
     heads = random_heads(np.random.default_rng(0), meta, 3, 60)
-    free, _ = end_to_end(replace(meta, batch=None, nms=None), replace(SETTINGS, route=route), 60)
+    free, _ = end_to_end(replace(meta, batch=None, nms=None), replace(SETTINGS, **route_of(route)), 60)
     fixed_rows, free_rows = run(runtime, heads), run(free, heads)
     for name in fixed_rows:
         np.testing.assert_array_equal(fixed_rows[name], free_rows[name])
@@ -191,7 +192,7 @@ def no_nan(outputs: dict[str, Array]) -> bool:
 @pytest.mark.parametrize("value", [0.0, 1e6, 3e38, -3e38, np.inf], ids=str)
 def test_degenerate_and_huge_boxes_give_no_nan(value: float, route: str) -> None:
     meta = model_meta("segment", 2)
-    runtime, meta = end_to_end(meta, replace(SETTINGS, route=route), 30)
+    runtime, meta = end_to_end(meta, replace(SETTINGS, **route_of(route)), 30)
     heads = random_heads(np.random.default_rng(0), meta, 2, 30)
     heads["boxes"][:, ::3, 2:] = value
     heads["boxes"][:, 1::3] = value
@@ -200,10 +201,11 @@ def test_degenerate_and_huge_boxes_give_no_nan(value: float, route: str) -> None
     assert_same_rows(outputs, heads, meta)
 
 
+@pytest.mark.parametrize("route", ["plain", "static"])
 @pytest.mark.parametrize("value", [0.0, 1e6, 3e38, np.inf], ids=str)
-def test_degenerate_and_huge_rotated_boxes_give_no_nan(value: float) -> None:
+def test_degenerate_and_huge_rotated_boxes_give_no_nan(value: float, route: str) -> None:
     meta = model_meta("obb", 2)
-    runtime, meta = end_to_end(meta, SETTINGS, 30)
+    runtime, meta = end_to_end(meta, replace(SETTINGS, **route_of(route)), 30)
     heads = random_heads(np.random.default_rng(0), meta, 2, 30)
     heads["boxes"][:, ::3, 2:4] = value
     heads["boxes"][:, 1::3, :4] = value

@@ -24,7 +24,7 @@ def builder() -> Any:
 
 
 @pytest.mark.parametrize("batch", [None, 2], ids=["free batch", "batch 2"])
-@pytest.mark.parametrize("route", ["plain", "none"])
+@pytest.mark.parametrize("route", ["plain", "static", "none"])
 @pytest.mark.parametrize("task", ["detect", "pose", "segment", "obb"])
 def test_builds_without_a_gpu(builder: Any, task: str, route: str, batch: int | None) -> None:
     meta = model_meta(task, 3, batch=batch, nms_free=route == "none")
