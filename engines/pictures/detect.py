@@ -110,6 +110,7 @@ def detect(
     tally = _Tally(folder, note, alone=len(jobs) == 1)
     journal = Journal(folder, model, predictor.meta, wanted.images)
     outputs = _Outputs(journal, list(_outputs(folder, wanted)))
+    unsettled = predictor.unsettled
     total = 0 if any(not source.frames for source in sources) else sum(source.frames for source in sources)
     try:
         with read_ahead(_frames(predictor, jobs), predictor.batch + DEPTH) as frames, write_behind(DEPTH) as behind:
@@ -125,7 +126,17 @@ def detect(
         outputs.close("failed")
         raise
     outputs.close("done")
+    if predictor.unsettled > unsettled:
+        note(_unsettled(predictor, predictor.unsettled - unsettled, tally.pictures))
     return tally.summary()
+
+
+def _unsettled(predictor: Predictor, count: int, pictures: int) -> str:
+    steps = predictor.meta.nms.steps if predictor.meta.nms else None
+    return (
+        f"in {count} of {pictures} pictures the {steps} steps of --nms static were too few, so some boxes overlap better ones of "
+        "their class; convert the weights again with more --nms-steps, or a higher --conf-thres"
+    )
 
 
 class _Tally:

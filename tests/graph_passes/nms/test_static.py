@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from nms_reference import Array, box_iou, greedy_nms
 from raw_heads import model_meta, raw_graph, run
-from routes import end_to_end
+from routes import assert_same_rows, end_to_end
 
+from trtzoo import ConvertSettings, Predictor, convert, open_runtime
 from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.target import parse_target
 from trtzoo.errors import InputError
 from trtzoo.graph_passes.nms import add_nms
+
+SHARED = Path(__file__).resolve().parents[4] / "shared"
+WEIGHTS, PICTURES = SHARED / "weights" / "yolov8n.pt", SHARED / "coco" / "images"
 
 CAPTURABLE = {
     "Abs", "Add", "And", "ArgMax", "Cast", "Clip", "Concat", "Cos", "Div", "Equal", "Exp", "Expand", "GatherElements", "Greater",
@@ -106,3 +111,27 @@ def test_metadata_holds_candidates_and_steps() -> None:
 def test_steps_of_another_route_or_out_of_range_are_refused(route: Any, steps: int) -> None:
     with pytest.raises(InputError, match=f"--nms-steps.*({route if steps == 4 else steps})"):
         NmsSettings(route, steps=steps)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Array]]:
+    """The raw heads of YOLOv8n for pictures of COCO."""
+    if not WEIGHTS.exists() or not PICTURES.exists():
+        pytest.skip("../shared is absent")
+    path = tmp_path_factory.mktemp("model") / "m.onnx"
+    convert(WEIGHTS, path, ConvertSettings(verify=False))
+    with Predictor(open_runtime(path)) as model:
+        pictures = [model.prepare(path).image for path in sorted(PICTURES.glob("*.jpg"))[:3]]
+        return [model.runtime.infer(picture[None]) for picture in pictures]
+
+
+@pytest.mark.parametrize("multi_label", [False, True], ids=["single label", "multi label"])
+@pytest.mark.parametrize("conf_thres", [0.25, 0.001])
+def test_photographs_need_no_more_than_the_usual_steps(
+    photographs: list[dict[str, Array]], conf_thres: float, multi_label: bool
+) -> None:
+    """At the usual threshold 512 candidates are all there are; at that of an evaluation the best 512 settle, too."""
+    settings = NmsSettings("static", conf_thres=conf_thres, topk_all=300, candidates=512, multi_label=multi_label)
+    runtime, meta = end_to_end(model_meta(classes=80), settings, photographs[0]["boxes"].shape[1])
+    for heads in photographs:
+        assert_same_rows(run(runtime, heads), heads, meta)
