@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime as ort
+import pytest
 from nms_reference import reference_rows
 
 from trtzoo.contract.nms import NmsSettings
 
-SOURCE = Path(__file__).parents[3] / "benchmarks" / "nms.py"
+FOLDER = Path(__file__).parents[3] / "benchmarks"
 
 
-def test_formulations_agree(tmp_path: Path) -> None:
-    benchmark = SimpleNamespace(**runpy.run_path(str(SOURCE)))
+def test_formulations_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import nms_forms as benchmark
+
     shape = (2, 150, 3)
     for form, function in benchmark.FORMS.items():
         benchmark._write(tmp_path / "form.onnx", shape, 100, function)
