@@ -74,6 +74,9 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         "--hardware-compatible", action="store_true", help="the engine also runs on other GPUs from Ampere on"
     )
     tuning.add_argument(
+        "--no-tf32", action="store_true", help="multiply FP32 layers in full FP32 (default: TF32, as the library does)"
+    )
+    tuning.add_argument(
         "--compute-capability",
         nargs="+",
         default=[],
@@ -192,6 +195,7 @@ def _build_settings(options: argparse.Namespace) -> BuildSettings:
         timing_cache=folder,
         version_compatible=options.version_compatible,
         hardware_compatible=options.hardware_compatible,
+        tf32=not options.no_tf32,
         compute_capabilities=tuple(options.compute_capability),
         device=options.device,
         verbose=options.verbose,

@@ -1,4 +1,4 @@
-"""Building an engine: ONNX in, plan and manifest out, on TensorRT 10, 11 or TensorRT-RTX.
+"""Building an engine: ONNX in, plan and manifest out, on TensorRT 8.5 to 11 or TensorRT-RTX.
 
 TensorRT-RTX builds a detector in half a second, so the building process is started first; what the manifest needs is
 imported and read while it works.
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from ...errors import InputError
 from ...files import require_file, staged
 from ..plans.settings import BuildSettings
-from .parent import run_build
-from .request import BuildRequest
-from .worker_process import WorkerProcess
+from .process.parent import run_build
+from .process.request import BuildRequest
+from .process.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from ..plans.manifest import Manifest
@@ -38,7 +38,7 @@ def build(
     """Build `engine` from `onnx`, and write the manifest beside it.
 
     An engine that the same file, settings, library and GPU made is kept, unless `force`. The library runs in a process
-    of its own (`child`), so nothing that it does ends this one; Ctrl-C ends the build and leaves the old engine.
+    of its own (`process`), so nothing that it does ends this one; Ctrl-C ends the build and leaves the old engine.
 
     Args:
         onnx: any ONNX file.
@@ -90,10 +90,11 @@ def _build(worker: WorkerProcess, request: BuildRequest, progress: Progress | No
 
         sources.append(read_source(Path(request.onnx)))
 
-    outcome = run_build(worker, request, progress, meanwhile)
+    written, outcome = run_build(worker, request, progress, meanwhile)
     from .record import make_manifest
 
-    return make_manifest(sources[0], request.settings, outcome.result), outcome.notes + outcome.result["lines"]
+    manifest = make_manifest(sources[0], request.settings, written, outcome.report or "")
+    return manifest, [*outcome.notes, *written.lines]
 
 
 def _write_manifest(manifest: Manifest, engine: Path) -> None:

@@ -24,7 +24,9 @@ def make_config(api: Api, builder: Any, settings: BuildSettings) -> Any:
     if settings.workspace_gib is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, int(settings.workspace_gib * compat.GIB))
     if settings.opt_level is not None:
-        config.builder_optimization_level = settings.opt_level
+        compat.set_level(api, config, settings.opt_level)
+    if not settings.tf32:
+        config.clear_flag(trt.BuilderFlag.TF32)
     compat.set_portability(
         api, config, settings.hardware_compatible, settings.version_compatible, settings.compute_capabilities
     )

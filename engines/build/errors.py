@@ -36,12 +36,27 @@ class ParserError:
         return f"node {self.node or f'number {self.index}'}{f' ({self.op})' if self.op else ''}: {self.reason}"
 
 
-def read_parser_errors(parser: Any) -> tuple[ParserError, ...]:
-    """Every error that a parser holds."""
-    found = (parser.get_error(index) for index in range(parser.num_errors))
-    return tuple(
-        ParserError(fault.node(), fault.node_name(), fault.node_operator(), clean(fault.desc())) for fault in found
-    )
+def read_parser_errors(parser: Any, onnx: str) -> tuple[ParserError, ...]:
+    """Every error that a parser holds; the parsers of TensorRT 8 tell a node's number only, its name is in the file."""
+    found = [parser.get_error(index) for index in range(parser.num_errors)]
+    if all(hasattr(fault, "node_name") for fault in found):
+        return tuple(
+            ParserError(fault.node(), fault.node_name(), fault.node_operator(), clean(fault.desc())) for fault in found
+        )
+    nodes = _nodes(onnx)
+    return tuple(ParserError(fault.node(), *nodes.get(fault.node(), ("", "")), clean(fault.desc())) for fault in found)
+
+
+def _nodes(onnx: str) -> dict[int, tuple[str, str]]:
+    """Name and operator of the nodes of a file by number; none of a file that is no ONNX."""
+    from google.protobuf.message import DecodeError
+    from onnx import load
+
+    try:
+        graph = load(onnx, load_external_data=False).graph
+    except DecodeError:
+        return {}
+    return {number: (node.name, node.op_type) for number, node in enumerate(graph.node)}
 
 
 def explain_parse(where: str, name: str, found: Sequence[ParserError], said: Iterable[str]) -> TrtZooError:

@@ -22,12 +22,14 @@ class ParsedNetwork:
 
     Attributes:
         network: INetworkDefinition.
-        parser: OnnxParser and its logger.
+        parser: OnnxParser.
+        heard: the parser's logger.
         seconds: that parsing took.
     """
 
     network: Any
     parser: Any
+    heard: Any
     seconds: float
 
     def inputs(self) -> list[NetworkInput]:
@@ -72,7 +74,7 @@ def parse(api: Api, builder: Any, log: Any, onnx: str, trace: bool = False) -> P
         raise _why_not(api, builder, log, onnx)
     if not network.num_outputs:
         raise InputError(f"{onnx} holds no ONNX graph; the file may be truncated or of another format")
-    return ParsedNetwork(network, (parser, heard), time.perf_counter() - start)
+    return ParsedNetwork(network, parser, heard, time.perf_counter() - start)
 
 
 def _why_not(api: Api, builder: Any, log: Any, onnx: str) -> TrtZooError:
@@ -82,7 +84,7 @@ def _why_not(api: Api, builder: Any, log: Any, onnx: str) -> TrtZooError:
     network = compat.make_network(api, builder)
     parser = api.trt.OnnxParser(network, log)
     parser.parse_from_file(onnx)
-    return explain_parse(onnx, api.name, read_parser_errors(parser), errors_of(log))
+    return explain_parse(onnx, api.name, read_parser_errors(parser, onnx), errors_of(log))
 
 
 def _shape(itensor: Any) -> tuple[int, ...]:

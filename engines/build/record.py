@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from ...contract.meta import ModelMeta
 from ...contract.properties import from_properties
@@ -16,6 +15,7 @@ from ..plans.manifest import Manifest
 from ..plans.onnx_header import read_properties
 from ..plans.settings import BuildSettings
 from ..plans.tensors import EngineTensor
+from .process.messages import PlanWritten
 
 
 @dataclass(frozen=True)
@@ -49,27 +49,32 @@ def model_meta(onnx: Path) -> ModelMeta | None:
     return from_properties(properties, str(onnx)) if "trtzoo" in properties else None
 
 
-def make_manifest(source: Source, settings: BuildSettings, facts: Mapping[str, Any]) -> Manifest:
+def make_manifest(source: Source, settings: BuildSettings, written: PlanWritten, report: str) -> Manifest:
     """The manifest of an engine.
 
     Args:
         source: what it was built from.
         settings: that it was built with.
-        facts: the result of `build_worker.build_plan`.
+        written: facts of the plan.
+        report: of the EngineInspector, "" if there is none.
     """
-    report = facts["report"]
-    kept = ("version", "gpu", "plan_bytes", "plan_sha256", "memory", "seconds", "peak_mib")
     return Manifest(
         target=settings.library,
+        version=written.version,
+        gpu=written.gpu,
         onnx=source.name,
         onnx_sha256=source.sha256,
+        plan_bytes=written.plan_bytes,
+        plan_sha256=written.plan_sha256,
         settings=settings,
-        tensors=_as_built([EngineTensor.from_document(entry) for entry in facts["tensors"]], report),
+        tensors=_as_built(written.tensors, report),
         layers=parse_report(report),
         meta=source.meta,
+        memory=written.memory,
+        seconds=written.seconds,
+        peak_mib=written.peak_mib,
         built=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        warnings=tuple(facts["warnings"]),
-        **{key: facts[key] for key in kept},
+        warnings=written.warnings,
     )
 
 

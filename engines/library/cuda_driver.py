@@ -43,6 +43,21 @@ def use_gpu(device: int) -> None:
     _call("cuCtxSetCurrent", context)
 
 
+def driver_cuda() -> tuple[int, int] | None:
+    """The CUDA that the driver serves, such as (12, 4); None without a driver. Does not start CUDA."""
+    version = ctypes.c_int()
+    try:
+        status = ctypes.CDLL(_LIBRARY).cuDriverGetVersion(ctypes.byref(version))
+    except OSError:
+        return None
+    return None if status else (version.value // 1000, version.value % 1000 // 10)
+
+
+def is_started() -> bool:
+    """Whether this process started CUDA; a process forked from it could not use it."""
+    return _library.cache_info().currsize > 0
+
+
 def _handle(device: int) -> int:
     handle = ctypes.c_int()
     _call("cuDeviceGet", ctypes.byref(handle), ctypes.c_int(device))

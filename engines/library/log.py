@@ -10,7 +10,12 @@ from typing import Any
 _NODE = re.compile(r"(?:Static check for parsing node|Parsing node): (.*)")
 _PLACE = re.compile(r"\s*\(?In \w+(?:<[^>]*>)? at \S+?:\d+\)?|\[\w+\.\w+::[\w:~]+::\d+\]\s*")
 _QUOTED = re.compile(r'^\w+ && "(.*)"$')
-_NO_GPU = re.compile(r"cudaError (?:35|100)\b|CUDA driver version is insufficient|no CUDA-capable device")
+_NO_GPU = re.compile(
+    r"cudaError (?:35|100)\b|CUDA driver version is insufficient|no CUDA-capable device|"
+    r"CUDA initialization failure(?: with error: \d+)?"
+)
+_HARMLESS = re.compile(r"Myelin error from unknown graph|The timing cache will not be used")
+"""What 8.6 also says, at error level, in builds that succeed: no reason of a failure."""
 
 _MEMORY = re.compile(r"Total (Activation|Weights) Memory: (\d+) bytes")
 
@@ -21,7 +26,12 @@ LIMIT = 200
 """How many messages are kept."""
 
 
-def make_log(trt: Any, on_node: Callable[[str], None] | None = None, verbose: bool = False) -> Any:
+def make_log(
+    trt: Any,
+    on_node: Callable[[str], None] | None = None,
+    verbose: bool = False,
+    on_fault: Callable[[Any], None] | None = None,
+) -> Any:
     """A logger for this library, whose attributes are:
 
     - `problems`: errors and warnings, as (is an error, text);
@@ -33,8 +43,9 @@ def make_log(trt: Any, on_node: Callable[[str], None] | None = None, verbose: bo
         trt: the library's module.
         on_node: is told each node that the parser comes to, so that a crash can be placed.
         verbose: keep all lines.
+        on_fault: is told, with the logger, that CUDA does not start, before the library can die of it.
     """
-    return _log_class(trt)(on_node, verbose)
+    return _log_class(trt)(on_node, verbose, on_fault)
 
 
 @cache
@@ -43,7 +54,9 @@ def _log_class(trt: Any) -> Any:
     error, warning = int(trt.ILogger.ERROR), int(trt.ILogger.WARNING)
 
     class Log(trt.ILogger):  # type: ignore[misc]
-        def __init__(self, on_node: Callable[[str], None] | None, verbose: bool) -> None:
+        def __init__(
+            self, on_node: Callable[[str], None] | None, verbose: bool, on_fault: Callable[[Any], None] | None
+        ) -> None:
             trt.ILogger.__init__(self)
             self.problems: list[tuple[bool, str]] = []
             self.lines: list[str] = []
@@ -51,12 +64,15 @@ def _log_class(trt: Any) -> Any:
             self.memory: dict[str, int] = {}
             self._on_node = on_node
             self._verbose = verbose
+            self._on_fault = on_fault
 
         def log(self, severity: Any, message: str) -> None:
             level = int(severity)
             if level <= warning:
                 if len(self.problems) < LIMIT:
                     self.problems.append((level <= error, message))
+                if self._on_fault and _NO_GPU.search(message):
+                    self._on_fault(self)
             elif message.startswith(REPORT):
                 self.report = message
             elif match := _MEMORY.match(message):
@@ -76,11 +92,21 @@ def shared_log(trt: Any) -> Any:
 
 
 def errors_of(log: Any, keep: bool = False) -> list[str]:
-    """The errors so far, cleaned; forgets them unless `keep`."""
-    texts = [clean(text) for is_error, text in log.problems if is_error and not _NO_GPU.search(text)]
+    """The errors so far that may explain a failure, cleaned; forgets them unless `keep`."""
+    texts = [
+        clean(text)
+        for is_error, text in log.problems
+        if is_error and not _NO_GPU.search(text) and not _HARMLESS.search(text)
+    ]
     if not keep:
         log.problems.clear()
     return [text for text in dict.fromkeys(texts) if text]
+
+
+def no_cuda(log: Any) -> str:
+    """What the library said about CUDA that does not start, "" if nothing; as an error or, before 10, as a warning."""
+    found = (match for _, text in log.problems for match in _NO_GPU.finditer(text))
+    return next((match[0] for match in found), "")
 
 
 def warnings_of(log: Any) -> list[str]:

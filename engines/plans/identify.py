@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...contract.choices import EngineTarget
 from ...errors import InputError
 from ...files import require_file
 
-_TAGS = {b"ftrt": "tensorrt", b"vtrt": "tensorrt-rtx"}
-"""The first four bytes of a plan: TensorRT's as its own trtexec checks it, TensorRT-RTX's as its plans have it."""
+_TAGS: dict[bytes, EngineTarget] = {b"ptrt": "tensorrt", b"ftrt": "tensorrt", b"vtrt": "tensorrt-rtx"}
+"""The first four bytes of a plan: TensorRT's up to 8.5 and from 8.6 on, as trtexec checks it, TensorRT-RTX's as its plans have it."""
 
 _VERSION = slice(24, 28)
 """Where the library's version stands, a byte a number (trtexec's `--getPlanVersionOnly`; also in TensorRT-RTX)."""
@@ -33,7 +34,7 @@ class EngineFile:
     """
 
     path: Path
-    target: str
+    target: EngineTarget
     version: str
     offset: int = 0
     header: Mapping[str, Any] = field(default_factory=dict)
@@ -63,7 +64,7 @@ def identify(path: Path) -> EngineFile:
     target = _TAGS.get(head[:4])
     if target is None:
         raise InputError(f"{path} is no TensorRT engine: {_guess(head)}")
-    numbers = head[_VERSION]
+    numbers = b"" if head[:4] == b"ptrt" else head[_VERSION]
     return EngineFile(path, target, ".".join(map(str, numbers)) if any(numbers) else "", offset, header)
 
 
@@ -86,8 +87,6 @@ def _ultralytics_header(start: bytes) -> dict[str, Any]:
 
 def _guess(head: bytes) -> str:
     """What the file may be instead, and what to do."""
-    if head[:4] == b"ptrt":
-        return "it was built by TensorRT 8.5 or older; build it again from its ONNX"
     if head[:4] == b"PK\x03\x04":
         return "it is a zip archive, such as a PyTorch checkpoint; convert it first"
     if head[:1] == b"\x08":

@@ -51,7 +51,7 @@ def deserialize(file: EngineFile, device: int) -> LoadedPlan:
     use_gpu(device)
     log = shared_log(api.trt)
     errors_of(log)
-    runtime = api.trt.Runtime(log)
+    runtime = compat.make_runtime(api, log)
     manifest = read_manifest(file.path)
     if manifest and manifest.settings.version_compatible:
         runtime.engine_host_code_allowed = True
@@ -107,6 +107,31 @@ def _diagnosis(api: Api, runtime: Any, plan: bytes) -> list[str]:
     _, bits = runtime.get_engine_validity(plan)
     kinds = api.trt.EngineInvalidityDiagnostics.__members__
     return [name.lower().replace("_", " ") for name, kind in kinds.items() if int(bits) & int(kind)]
+
+
+def inspector_report(api: Api, engine: Any) -> str:
+    """The EngineInspector's JSON; "" if the library makes no inspector.
+
+    Before TensorRT 11 it tells no types where shapes are free, so a context at the profile's most frequent shapes is shown to it.
+    """
+    inspector = engine.create_engine_inspector()
+    if inspector is None:
+        return ""
+    context = _resolved(api, engine)
+    if context is not None:
+        inspector.execution_context = context
+    report = str(inspector.get_engine_information(api.trt.LayerInformationFormat.JSON))
+    del inspector, context  # before the engine that they belong to
+    return report
+
+
+def _resolved(api: Api, engine: Any) -> Any:
+    """An execution context whose free input shapes are set; None where none are free, or the library refuses."""
+    free = [tensor for tensor in describe_tensors(api, engine) if tensor.profile]
+    context = engine.create_execution_context() if free else None
+    if context is None or not all(context.set_input_shape(tensor.name, tensor.profile[1]) for tensor in free):
+        return None
+    return context
 
 
 def describe_tensors(api: Api, engine: Any) -> tuple[EngineTensor, ...]:

@@ -34,6 +34,7 @@ class BuildSettings:
         timing_cache: folder that keeps kernel timings between builds, None keeps none.
         version_compatible: the engine also runs on later versions of TensorRT.
         hardware_compatible: the engine also runs on other GPUs from Ampere on.
+        tf32: let FP32 layers multiply in TF32 (10 bits of mantissa), which every TensorRT does by default.
         compute_capabilities: GPUs that a TensorRT-RTX engine is for, such as "8.9"; empty is every one from Ampere on.
         device: number of the GPU that builds.
         verbose: hand on everything that the library says, not only warnings.
@@ -53,6 +54,7 @@ class BuildSettings:
     timing_cache: Path | None = None
     version_compatible: bool = False
     hardware_compatible: bool = False
+    tf32: bool = True
     compute_capabilities: tuple[str, ...] = ()
     device: int = 0
     verbose: bool = False

@@ -11,9 +11,9 @@ import pytest
 from fake_tensorrt import fake_api
 
 from trtzoo.engines.build.config import keep_timings, load_timings, make_config
-from trtzoo.engines.build.messages import receive
+from trtzoo.engines.build.process.messages import Note, receive
+from trtzoo.engines.build.process.worker import _keep_timings
 from trtzoo.engines.build.timing_cache import cache_file
-from trtzoo.engines.build.worker import _keep_timings
 from trtzoo.engines.plans.settings import BuildSettings
 
 
@@ -117,7 +117,8 @@ def test_engine_is_not_lost_with_its_timings(tmp_path: Path) -> None:
         with theirs:
             _keep_timings(config, kept, theirs)
         (message,) = receive(ours)
-    assert "were not kept" in message["text"]
+    assert isinstance(message, Note)
+    assert "were not kept" in message.text
 
 
 def test_settings_reach_the_builder() -> None:

@@ -15,7 +15,7 @@ from tiny_models import write_tiny
 
 from trtzoo.engines.build.builder import BuildSettings, build
 from trtzoo.engines.build.errors import ParserError, explain_build, explain_parse
-from trtzoo.engines.build.parent import Outcome, explain_death
+from trtzoo.engines.build.process.parent import Outcome, explain_death
 from trtzoo.errors import InputError, TrtZooError, UnsupportedError
 
 RTX = BuildSettings("tensorrt-rtx")

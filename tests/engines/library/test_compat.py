@@ -25,13 +25,14 @@ from trtzoo.errors import InputError, MissingDependencyError, UnsupportedError
 
 ENGINES = Path(trtzoo.__file__).parent / "engines"
 FILES = (
-    "library/compat", "library/log", "build/progress", "build/errors", "build/parsed_network", "build/config", "build/worker",
+    "library/compat", "library/log", "build/progress", "build/errors", "build/parsed_network", "build/config", "build/precision",
+    "build/process/worker",
     "plans/load", "plans/inspect",
     "runtimes/tensorrt", "runtimes/execution",
 )  # fmt: skip
 OBJECTS = {
     "builder": "Builder", "config": "IBuilderConfig", "network": "INetworkDefinition", "itensor": "ITensor",
-    "parser": "OnnxParser", "fault": "ParserError", "profile": "IOptimizationProfile", "timings": "ITimingCache",
+    "parser": "OnnxParser", "fault": "ParserError", "ilayer": "ILayer", "profile": "IOptimizationProfile", "timings": "ITimingCache",
     "runtime": "Runtime", "engine": "ICudaEngine", "inspector": "EngineInspector", "_context": "IExecutionContext",
     "context": "IExecutionContext", "runtime_config": "IRuntimeConfig", "runtime_cache": "IRuntimeCache", "plan": "IHostMemory",
 }  # fmt: skip
@@ -46,14 +47,23 @@ RTX_ONLY = {
 }  # fmt: skip
 """Used behind `api.rtx` alone."""
 
-OLD_ONLY = {"ICudaEngine.device_memory_size": "10.0", "NetworkDefinitionCreationFlag.STRONGLY_TYPED": "10"}
+OLD_ONLY = {
+    "ICudaEngine.device_memory_size": ("8", "10.0"),
+    "NetworkDefinitionCreationFlag.STRONGLY_TYPED": ("10",),
+    "NetworkDefinitionCreationFlag.EXPLICIT_BATCH": ("8",),
+    "BuilderFlag.FP16": ("8",),
+    "BuilderFlag.INT8": ("8",),
+    "BuilderFlag.OBEY_PRECISION_CONSTRAINTS": ("8",),
+    "ILayer.precision": ("8",),
+    "ILayer.set_output_type": ("8",),
+}
 """Used on old versions alone; the rest has a newer way."""
 
 SINCE = {
     (8, 6): {
         "BuilderFlag.VERSION_COMPATIBLE", "HardwareCompatibilityLevel", "HardwareCompatibilityLevel.AMPERE_PLUS",
         "IBuilderConfig.builder_optimization_level", "IBuilderConfig.hardware_compatibility_level",
-        "Runtime.engine_host_code_allowed",
+        "IBuilderConfig.plugins_to_serialize", "OnnxParser.get_used_vc_plugin_libraries", "Runtime.engine_host_code_allowed",
     },
     (10, 0): {
         "IBuilderConfig.progress_monitor", "IProgressMonitor", "NetworkDefinitionCreationFlag.STRONGLY_TYPED",
@@ -125,9 +135,9 @@ def test_every_name_exists_in_tensorrt_rtx() -> None:
     assert not used_names() - bindings()[version] - OLD_ONLY.keys()
 
 
-@pytest.mark.parametrize(("name", "since"), OLD_ONLY.items())
-def test_old_names_exist_where_they_are_used(name: str, since: str) -> None:
-    assert all(name in names for version, names in bindings().items() if version.startswith(since))
+@pytest.mark.parametrize(("name", "releases"), OLD_ONLY.items())
+def test_old_names_exist_where_they_are_used(name: str, releases: tuple[str, ...]) -> None:
+    assert all(name in names for version, names in bindings().items() if version.startswith(releases))
 
 
 def test_names_that_this_file_lists_are_used() -> None:
@@ -179,27 +189,19 @@ def test_library_that_does_not_load_says_why(tmp_path: Path, monkeypatch: pytest
         compat.load("tensorrt")
 
 
-def test_old_tensorrt_points_to_trtexec(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_module(monkeypatch, __version__="8.6.1")
-    with pytest.raises(UnsupportedError, match=r"--print-trtexec --target tensorrt:8\.6"):
+def test_tensorrt_before_85_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_module(monkeypatch, __version__="8.4.3.1")
+    with pytest.raises(UnsupportedError, match=r"from TensorRT 8\.5 on; upgrade"):
         compat.load("tensorrt")
 
 
-@pytest.mark.parametrize(("version", "flags"), [("10.3.0", 2), ("11.4.0.106", 0)])
+@pytest.mark.parametrize(("version", "flags"), [("8.5.3.1", 1), ("8.6.0", 1), ("10.3.0", 2), ("11.4.0.106", 0)])
 def test_strong_typing_is_asked_for_where_it_is_a_choice(
     monkeypatch: pytest.MonkeyPatch, version: str, flags: int
 ) -> None:
-    fake_module(monkeypatch, __version__=version, NetworkDefinitionCreationFlag=SimpleNamespace(STRONGLY_TYPED=1))
+    kinds = SimpleNamespace(EXPLICIT_BATCH=0, STRONGLY_TYPED=1)
+    fake_module(monkeypatch, __version__=version, NetworkDefinitionCreationFlag=kinds)
     assert compat.make_network(compat.load("tensorrt"), SimpleNamespace(create_network=lambda flags: flags)) == flags
-
-
-def test_builder_without_a_gpu_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_builder(log: object) -> None:
-        raise TypeError("pybind11::init(): factory function returned nullptr")
-
-    fake_module(monkeypatch, Builder=no_builder, init_libnvinfer_plugins=lambda log, namespace: True)
-    with pytest.raises(UnsupportedError, match="no GPU"):
-        compat.make_builder(compat.load("tensorrt"), None)
 
 
 @needs_rtx
@@ -230,7 +232,11 @@ def test_types_have_numpys_names() -> None:
         ("tensorrt:10.3", "10.16.1.11", False, False),
         ("tensorrt:10.16", "10.3.0.26", True, True),
         ("tensorrt:10.3", "10.16.1.11", True, False),
-        ("tensorrt:11", "10.16.1.11", True, False),
+        ("tensorrt:11.4", "10.16.1.11", True, True),
+        ("tensorrt:11.4", "8.6.1", True, False),
+        ("tensorrt:10.3", "8.6.1", True, True),
+        ("tensorrt:8.6", "8.5.3", True, False),
+        ("tensorrt:11", "10.16.1.11", False, False),
         ("tensorrt-rtx:1.6", "1.7.0", False, False),
     ],
 )

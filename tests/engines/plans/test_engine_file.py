@@ -14,7 +14,12 @@ RTX = b"vtrt" + bytes(20) + bytes([1, 7, 1, 116]) + bytes(100)
 
 @pytest.mark.parametrize(
     ("plan", "target", "version"),
-    [(TENSORRT, "tensorrt", "10.16.1.11"), (RTX, "tensorrt-rtx", "1.7.1.116"), (b"ftrt", "tensorrt", "")],
+    [
+        (TENSORRT, "tensorrt", "10.16.1.11"),
+        (RTX, "tensorrt-rtx", "1.7.1.116"),
+        (b"ftrt", "tensorrt", ""),
+        (b"ptrt" + TENSORRT[4:], "tensorrt", ""),
+    ],
 )
 @pytest.mark.parametrize("header", [{}, {"task": "detect", "names": {"0": "cät"}}], ids=["raw", "ultralytics"])
 def test_recognised(tmp_path: Path, plan: bytes, target: str, version: str, header: dict[str, object]) -> None:
@@ -30,7 +35,6 @@ def test_recognised(tmp_path: Path, plan: bytes, target: str, version: str, head
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"ptrt" + bytes(99), "TensorRT 8.5 or older"),
         (b"PK\x03\x04" + bytes(99), "zip"),
         (b"\x08\x08\x12\x06trtzoo", "trtzoo build"),
         (b"hello", "hell"),
@@ -38,7 +42,7 @@ def test_recognised(tmp_path: Path, plan: bytes, target: str, version: str, head
         ((2**31 - 1).to_bytes(4, "little") + b"{}" + TENSORRT, "first bytes"),
         (b"", "empty"),
     ],
-    ids=["old plan", "checkpoint", "onnx", "text", "broken header", "huge header", "nothing"],
+    ids=["checkpoint", "onnx", "text", "broken header", "huge header", "nothing"],
 )
 def test_other_files_are_explained(tmp_path: Path, data: bytes, says: str) -> None:
     path = tmp_path / "m.engine"

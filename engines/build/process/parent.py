@@ -6,17 +6,17 @@ import json
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ... import errors
-from ...contract.documents import to_document
-from ...errors import TrtZooError, UnsupportedError
-from .messages import receive
+from .... import errors
+from ....contract.documents import to_document
+from ....errors import TrtZooError, UnsupportedError
+from .messages import CudaFault, Failure, Message, Node, Note, PlanWritten, Report, Step, receive
 from .request import BuildRequest
 from .worker_process import WorkerProcess
 
 if TYPE_CHECKING:
-    from .progress import Progress
+    from ..progress import Progress
 
 
 @dataclass
@@ -24,26 +24,30 @@ class Outcome:
     """What a process said until it ended.
 
     Attributes:
-        result: facts of the build, empty if there is none.
+        written: facts of the plan, None if there is none.
+        report: of the EngineInspector, None if the process ended before it came to that.
         error: the error that it reported.
         notes: for the user.
         node: the last node that it parsed, if it was asked to trace.
-        status: how it ended without a result: 0, an exit code, or minus the number of a signal.
+        cuda: what the library said of CUDA that does not start.
+        status: how it ended without a plan or a report: 0, an exit code, or minus the number of a signal.
         noise: the end of what the library wrote to the terminal.
     """
 
-    result: dict[str, Any] = field(default_factory=dict)
+    written: PlanWritten | None = None
+    report: str | None = None
     error: TrtZooError | None = None
     notes: list[str] = field(default_factory=list)
     node: str = ""
+    cuda: str = ""
     status: int = 0
     noise: str = ""
 
 
 def run_build(
     worker: WorkerProcess, request: BuildRequest, progress: Progress | None, meanwhile: Callable[[], None]
-) -> Outcome:
-    """Let a waiting process build.
+) -> tuple[PlanWritten, Outcome]:
+    """Let a waiting process build; returns the facts of the plan and what else was said.
 
     Args:
         worker: the process.
@@ -57,9 +61,14 @@ def run_build(
     outcome = _run(worker, request, progress, meanwhile)
     if outcome.error:
         raise outcome.error
-    if outcome.result:
-        return outcome
-    if outcome.status != -signal.SIGKILL and not request.trace:
+    if outcome.written:
+        if outcome.report is None:
+            outcome.notes.append(
+                f"the engine is built, but the library {ending(outcome.status)} while it described it; what its layers "
+                "became is unknown"
+            )
+        return outcome.written, outcome
+    if outcome.status != -signal.SIGKILL and not request.trace and not outcome.cuda:
         traced = BuildRequest(request.onnx, request.plan, request.settings, trace=True)
         with WorkerProcess() as second:
             outcome = _run(second, traced, None, lambda: None)
@@ -78,8 +87,12 @@ def explain_death(where: str, outcome: Outcome) -> UnsupportedError:
             f"the process that built {where} was killed from outside, most often because memory ran out; close other "
             "programs, or lower --max-batch and --workspace"
         )
-    status = outcome.status
-    ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with {status}"
+    ended = ending(outcome.status)
+    if outcome.cuda:
+        return UnsupportedError(
+            f"the library {ended}, for CUDA does not start: {outcome.cuda}; update the driver, or install the library for "
+            "an older CUDA"
+        )
     place = f" at node {outcome.node}" if outcome.node else ""
     last = f" (it last said: {outcome.noise})" if outcome.noise else ""
     return UnsupportedError(
@@ -88,31 +101,41 @@ def explain_death(where: str, outcome: Outcome) -> UnsupportedError:
     )
 
 
+def ending(status: int) -> str:
+    """How a process ended, such as "was ended by SIGSEGV"."""
+    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with {status}"
+
+
 def _run(
     worker: WorkerProcess, request: BuildRequest, progress: Progress | None, meanwhile: Callable[[], None]
 ) -> Outcome:
     worker.channel.sendall(json.dumps(to_document(request)).encode() + b"\n")
     meanwhile()
-    outcome = _listen(worker, progress)
-    if not outcome.result:
+    outcome = Outcome()
+    for message in receive(worker.channel):
+        if isinstance(message, Step):
+            if progress:
+                progress(message.share, message.what)
+        elif _note(outcome, message):
+            break
+    if outcome.report is None:
         outcome.status = worker.wait()
         outcome.noise = worker.last_words()
     return outcome
 
 
-def _listen(worker: WorkerProcess, progress: Progress | None) -> Outcome:
-    outcome = Outcome()
-    for message in receive(worker.channel):
-        kind = message.pop("kind")
-        if kind == "progress" and progress:
-            progress(message["share"], message["what"])
-        elif kind == "note":
-            outcome.notes.append(message["text"])
-        elif kind == "node":
-            outcome.node = message["node"]
-        elif kind == "error":
-            outcome.error = getattr(errors, message["type"])(message["message"])
-        elif kind == "result":
-            outcome.result = message
-            break
-    return outcome
+def _note(outcome: Outcome, message: Message) -> bool:
+    """Note what was said; True if it is the last that is to be heard."""
+    if isinstance(message, Note):
+        outcome.notes.append(message.text)
+    elif isinstance(message, Node):
+        outcome.node = message.name
+    elif isinstance(message, CudaFault):
+        outcome.cuda = message.text
+    elif isinstance(message, Failure):
+        outcome.error = getattr(errors, message.kind)(message.message)
+    elif isinstance(message, PlanWritten):
+        outcome.written = message
+    elif isinstance(message, Report):
+        outcome.report = message.text
+    return isinstance(message, Report)

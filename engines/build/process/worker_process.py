@@ -79,7 +79,11 @@ def _serve(channel: socket.socket) -> None:
 
 
 def _may_fork() -> bool:
-    """Whether this process has one thread. CUDA, numpy's and torch's libraries all start more."""
+    """Whether this process has one thread and no CUDA, which does not survive a fork. numpy's and torch's libraries start threads."""
+    from ...library.cuda_driver import is_started
+
+    if is_started():
+        return False
     try:
         return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - pathlib is not needed for this
     except OSError:

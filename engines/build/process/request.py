@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..plans.settings import BuildSettings
+from ...plans.settings import BuildSettings
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,102 @@
+"""Precision as the graph has it, on a TensorRT whose networks are not strongly typed (8.5, 8.6).
+
+There a flag allows a type anywhere, and the builder takes whatever is fastest. So that decode and NMS stay in single under
+`convert --half`, every layer is held to the types that its tensors have in the ONNX file. What computes between Q and DQ
+nodes is left to the builder, which makes INT8 of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..library.compat import Api
+
+Kinds = dict[str, str]
+"""By tensor: "float32" or "float16"."""
+
+
+def follow_graph(api: Api, network: Any, config: Any, onnx: str) -> None:
+    """Allow the types that the graph holds, and hold every layer of floats to its own.
+
+    Args:
+        api: the library.
+        network: INetworkDefinition, parsed from the file.
+        config: IBuilderConfig.
+        onnx: the file.
+    """
+    trt, layers = api.trt, [network.get_layer(index) for index in range(network.num_layers)]
+    if any(ilayer.type in (trt.LayerType.QUANTIZE, trt.LayerType.DEQUANTIZE) for ilayer in layers):
+        config.set_flag(trt.BuilderFlag.INT8)
+    kinds = float_kinds(onnx)
+    if "float16" not in kinds.values():
+        return
+    config.set_flag(trt.BuilderFlag.FP16)
+    config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+    quantised = _quantised(trt, layers)
+    for ilayer in layers:
+        if ilayer.name not in quantised:
+            _hold(trt, ilayer, kinds)
+
+
+def float_kinds(onnx: str) -> Kinds:
+    """The type of every tensor of a file that is in single or half, by name."""
+    from onnx import TensorProto, load
+    from onnx.shape_inference import infer_shapes
+
+    names = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
+    graph = infer_shapes(load(onnx, load_external_data=False)).graph
+    typed = [
+        (value.name, value.type.tensor_type.elem_type) for value in (*graph.input, *graph.value_info, *graph.output)
+    ]
+    weights = [(tensor.name, tensor.data_type) for tensor in graph.initializer]
+    return {name: names[kind] for name, kind in (*typed, *weights) if kind in names}
+
+
+def _quantised(trt: Any, layers: list[Any]) -> set[str]:
+    """Names of the layers that read what a DequantizeLinear gives, or give what a QuantizeLinear reads."""
+    around = (trt.LayerType.QUANTIZE, trt.LayerType.DEQUANTIZE)
+    dequantised = {out.name for ilayer in layers if ilayer.type == trt.LayerType.DEQUANTIZE for out in _outputs(ilayer)}
+    wanted = {itensor.name for ilayer in layers if ilayer.type == trt.LayerType.QUANTIZE for itensor in _inputs(ilayer)}
+    return {
+        ilayer.name
+        for ilayer in layers
+        if ilayer.type in around
+        or any(itensor.name in dequantised for itensor in _inputs(ilayer))
+        or any(itensor.name in wanted for itensor in _outputs(ilayer))
+    }
+
+
+def _hold(trt: Any, ilayer: Any, kinds: Kinds) -> None:
+    """Hold one layer to its types; a tensor that the parser put in between has the type of what it is made from."""
+    floats = {"float32": trt.float32, "float16": trt.float16}
+    outputs = list(_outputs(ilayer))
+    if not outputs or any(out.dtype not in floats.values() for out in outputs):
+        return
+    read = next((kinds[itensor.name] for itensor in _inputs(ilayer) if itensor.name in kinds), None)
+    for out in outputs:
+        if out.name not in kinds and read:
+            kinds[out.name] = read
+    free = {trt.LayerType.CONSTANT, trt.LayerType.SHAPE, trt.LayerType.PLUGIN_V2}
+    given = [kinds.get(out.name) for out in outputs]
+    if ilayer.type in free or None in given:
+        return
+    if not _converts(trt, ilayer):
+        ilayer.precision = floats[str(read or given[0])]
+    for index, kind in enumerate(given):
+        ilayer.set_output_type(index, floats[str(kind)])
+
+
+def _converts(trt: Any, ilayer: Any) -> bool:
+    """Whether the layer is there to change a type: a Cast (from 8.6 on), or the identity that stood for one."""
+    return ilayer.type in (getattr(trt.LayerType, "CAST", None), trt.LayerType.IDENTITY)
+
+
+def _inputs(ilayer: Any) -> Iterator[Any]:
+    tensors = (ilayer.get_input(index) for index in range(ilayer.num_inputs))
+    return (tensor for tensor in tensors if tensor is not None)
+
+
+def _outputs(ilayer: Any) -> Iterator[Any]:
+    tensors = (ilayer.get_output(index) for index in range(ilayer.num_outputs))
+    return (tensor for tensor in tensors if tensor is not None)

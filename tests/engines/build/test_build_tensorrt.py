@@ -1,0 +1,314 @@
+"""Builds on TensorRT 8.5 to 11, with a library that has no GPU but is as unkind as the real one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from fake_gpu import GPU, install
+from fake_library import STALE_TIMINGS, Crash, EngineInspector
+from tiny_models import tiny_detector, write_tiny
+
+from trtzoo.contract.nms import NmsSettings
+from trtzoo.contract.properties import to_properties
+from trtzoo.contract.target import parse_target
+from trtzoo.engines.build.builder import BuildSettings, build
+from trtzoo.engines.build.timing_cache import cache_file
+from trtzoo.engines.plans.identify import identify
+from trtzoo.engines.plans.load import deserialize
+from trtzoo.engines.plans.manifest import Manifest, read_manifest
+from trtzoo.errors import UnsupportedError
+from trtzoo.graph.writer import write_onnx
+from trtzoo.graph_passes.nms import add_nms
+from trtzoo.graph_passes.precision.half import to_half
+
+VERSIONS = ("8.5.3.1", "8.6.0", "10.0.1", "10.16.1.11", "11.4.0.106")
+OLD = ("8.5.3.1", "8.6.0")
+
+
+def made(path: Path, settings: BuildSettings = BuildSettings(), **more: Any) -> Manifest:
+    """The manifest of the engine of a model, beside it."""
+    return build(path, path.with_suffix(".engine"), settings, **more)
+
+
+def flags_of(path: Path) -> set[str]:
+    """The flags that the fake library was given, which it writes into its plans."""
+    return set(json.loads(path.with_suffix(".engine").read_bytes()[32:])["flags"])
+
+
+def write_half(path: Path) -> Path:
+    graph, meta = tiny_detector()
+    meta, _ = to_half(graph, meta)
+    write_onnx(graph, to_properties(meta), path)
+    return path
+
+
+def write_plugin(path: Path) -> Path:
+    graph, meta = tiny_detector()
+    meta, _ = add_nms(graph, meta, NmsSettings("efficient"), parse_target("tensorrt:8.6"))
+    write_onnx(graph, to_properties(meta), path)
+    return path
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    install(monkeypatch, version)
+    manifest = made(write_tiny(tmp_path / "t.onnx"), BuildSettings(workspace_gib=2, timing_cache=tmp_path / "timings"))
+    assert (manifest.version, manifest.gpu) == (version, GPU)
+    assert set(manifest.precision) == {"fp32"}
+    told = identify(tmp_path / "t.engine").version
+    assert told.startswith("" if version == "8.5.3.1" else version)
+    assert cache_file(tmp_path / "timings", GPU, version).read_bytes() == b"timings"
+    assert read_manifest(tmp_path / "t.engine") == manifest
+    assert not flags_of(tmp_path / "t.onnx") & {"FP16", "INT8"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_precision_is_that_of_the_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """8.x takes half wherever it may once it is allowed: decode stays in single since each layer is held to the graph's types."""
+    install(monkeypatch, version)
+    path = write_half(tmp_path / "t.onnx")
+    layers = {layer.name: layer.precision for layer in made(path).layers}
+    convolutions = [name for name in layers if name.endswith("/conv")]
+    assert {layers[name] for name in convolutions} == {"fp16"}
+    body = onnx.load(path).graph
+    last = max(index for index, node in enumerate(body.node) if node.op_type == "Conv")
+    decode = [
+        node.name for node in body.node[last + 2 :] if node.name in layers and node.op_type not in ("Cast", "Constant")
+    ]
+    assert len(decode) > 8
+    assert {layers[name] for name in decode} == {"fp32"}
+    assert flags_of(path) >= {"FP16", "OBEY_PRECISION_CONSTRAINTS"} if version in OLD else not flags_of(path) & {"FP16"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_quantised_graphs_are_built_in_int8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    install(monkeypatch, version)
+    value, node = onnx.helper.make_tensor_value_info, onnx.helper.make_node
+    nodes = [
+        node("QuantizeLinear", ["x", "scale", "zero"], ["q"], "q"),
+        node("DequantizeLinear", ["q", "scale", "zero"], ["d"], "d"),
+        node("Relu", ["d"], ["y"], "relu"),
+    ]
+    constants = [onnx.helper.make_tensor("scale", 1, [], [0.5]), onnx.helper.make_tensor("zero", 3, [], [0])]
+    graph = onnx.helper.make_graph(nodes, "g", [value("x", 1, [1, 4])], [value("y", 1, [1, 4])], constants)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "q.onnx")
+    made(tmp_path / "q.onnx")
+    assert ("INT8" in flags_of(tmp_path / "q.onnx")) == (version in OLD)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_free_shapes_do_not_hide_the_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    install(monkeypatch, version)
+    assert set(made(write_tiny(tmp_path / "t.onnx", None)).precision) == {"fp32"}
+
+
+def test_where_no_context_is_made_weights_tell_the_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "8.6.0", none=frozenset({"create_execution_context"}))
+    precision = made(write_tiny(tmp_path / "t.onnx", None)).precision
+    assert precision["fp32"] == 5, "the convolutions"
+    assert set(precision) == {"fp32", "unknown"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_engines_with_plugins_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """In a process that built nothing, and so registered nothing yet."""
+    install(monkeypatch, version)
+    path = write_plugin(tmp_path / "t.onnx")
+    assert "Plugin_V2" in {layer.kind for layer in made(path).layers}
+    module = install(monkeypatch, version)
+    assert not module._ways.plugins
+    assert deserialize(identify(path.with_suffix(".engine")), 0).engine is not None
+
+
+UNKNOWN: dict[str, dict[str, Any]] = {
+    "no inspector": {"none": frozenset({"create_engine_inspector"})},
+    "no engine": {"none": frozenset({"deserialize_cuda_engine"})},
+    "no report": {"report": ""},
+    "a broken report": {"report": '{"Layers": ['},
+    "control characters and numbers that JSON lacks": {
+        "report": '{"Layers": [{"Name": "a\x1eb", "Beta": nan, "Gamma": -inf}]}'
+    },
+}
+
+
+@pytest.mark.parametrize("how", UNKNOWN.values(), ids=UNKNOWN)
+def test_an_engine_that_cannot_be_described_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]
+) -> None:
+    install(monkeypatch, "8.6.0", **how)
+    assert made(write_tiny(tmp_path / "t.onnx")).precision == {}
+    assert read_manifest(tmp_path / "t.engine")
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "unknown: UnicodeDecodeError"),
+        (Crash("in the inspector"), "the library was ended by SIGSEGV while it described it"),
+    ],
+    ids=["an error", "its death"],
+)
+def test_an_inspector_that_fails_does_not_cost_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException, says: str
+) -> None:
+    def fail(self: EngineInspector, form: str) -> str:
+        raise fault
+
+    install(monkeypatch, "10.16.1.11")
+    monkeypatch.setattr(EngineInspector, "get_engine_information", fail)
+    notes: list[str] = []
+    assert made(write_tiny(tmp_path / "t.onnx"), note=notes.append).precision == {}
+    assert any(says in note for note in notes)
+    assert identify(tmp_path / "t.engine").version == "10.16.1.11"
+
+
+def test_lines_of_builds_that_succeed_are_no_reasons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [(1, text) for text in STALE_TIMINGS]
+    install(monkeypatch, "8.6.0", said=said)
+    made(write_tiny(tmp_path / "t.onnx"))
+    real = (
+        1,
+        "10: [optimizer.cpp::computeCosts::3869] Error Code 10: Internal Error (Could not find any implementation for node /a.)",
+    )
+    for lines, says in ((said, "gave no reason"), ([*said, real], "Could not find any implementation for node /a")):
+        install(monkeypatch, "8.6.0", said=lines, none=frozenset({"build_serialized_network"}))
+        with pytest.raises(UnsupportedError, match=says) as caught:
+            made(tmp_path / "t.onnx", force=True)
+        assert "Myelin" not in str(caught.value)
+        assert "timing cache" not in str(caught.value)
+
+
+NO_START: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no driver": ("8.6.0", {"driver": None}, r"no CUDA driver answers.*CUDA 12, release 525"),
+    "an old driver": (
+        "8.6.0",
+        {"driver": (11, 8)},
+        r"serves CUDA 11\.8, the library needs a driver for CUDA 12, release 525",
+    ),
+    "an old driver, 13": ("11.4.0.106", {"driver": (12, 9), "cuda": 13}, r"serves CUDA 12\.9, .* CUDA 13, release 580"),
+    "a fault that the driver's version does not show": (
+        "8.6.0",
+        {"cuda": None},
+        r"initialization failure with error: 35.*12\.4",
+    ),
+}
+
+
+@pytest.mark.parametrize(("version", "how", "says"), NO_START.values(), ids=NO_START)
+def test_cuda_that_does_not_start_is_not_blamed_on_the_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, how: dict[str, Any], says: str
+) -> None:
+    install(monkeypatch, version, starts=False, **how)
+    with pytest.raises(UnsupportedError, match=says) as caught:
+        made(write_tiny(tmp_path / "t.onnx"))
+    assert "malformed" not in str(caught.value)
+
+
+def test_a_library_that_dies_without_cuda_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = install(monkeypatch, "8.6.0", starts=False, cuda=None)
+    builder = module.Builder
+
+    def dies(log: Any) -> None:
+        with pytest.raises(TypeError):
+            builder(log)
+        raise Crash("in Builder()")
+
+    monkeypatch.setattr(module, "Builder", dies)
+    with pytest.raises(UnsupportedError, match=r"SIGSEGV, for CUDA does not start: CUDA init.*update the driver"):
+        made(write_tiny(tmp_path / "t.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("version", "how"), [("8.5.3.1", {}), ("8.6.0", {"driver": (11, 8)}), ("10.16.1.11", {}), ("11.4.0.106", {})]
+)
+def test_an_engine_is_not_loaded_where_cuda_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, how: dict[str, Any]
+) -> None:
+    """The real libraries end the process there: 8.6 in Runtime(), 10 and 11 in the call after it."""
+    install(monkeypatch, version)
+    made(write_tiny(tmp_path / "t.onnx"))
+    install(monkeypatch, version, starts=False, **how)
+    with pytest.raises(UnsupportedError, match=r"does not start: .*serves CUDA"):
+        deserialize(identify(tmp_path / "t.engine"), 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"opt_level": 3}, "--opt-level: TensorRT 8.5.3.1 has no such setting, 8.6 is the first"),
+        ({"version_compatible": True}, "--version-compatible: .* 8.6 is the first"),
+        ({"hardware_compatible": True}, "--hardware-compatible: .* 8.6 is the first"),
+    ],
+)
+def test_what_85_lacks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], says: str
+) -> None:
+    path = write_tiny(tmp_path / "t.onnx")
+    install(monkeypatch, "8.6.0")
+    made(path, BuildSettings(**settings))
+    install(monkeypatch, "8.5.3.1")
+    with pytest.raises(UnsupportedError, match=says):
+        made(path, BuildSettings(**settings), force=True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_tf32_is_on_unless_it_is_not_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    install(monkeypatch, version)
+    path = write_tiny(tmp_path / "t.onnx")
+    assert made(path).settings.tf32
+    assert "TF32" in flags_of(path)
+    made(path, BuildSettings(tf32=False))
+    assert "TF32" not in flags_of(path)
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_plugins_cannot_be_taken_along_to_other_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    install(monkeypatch, version)
+    settings = BuildSettings(version_compatible=True)
+    made(write_tiny(tmp_path / "t.onnx"), settings)
+    with pytest.raises(
+        UnsupportedError, match=r"--version-compatible: .*plugin .* at node /nms/efficient_nms, .*--nms static"
+    ):
+        made(write_plugin(tmp_path / "p.onnx"), settings)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_node_of_a_parser_error_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """The parsers of 8.x tell its number only."""
+    install(monkeypatch, version)
+    path = write_tiny(tmp_path / "t.onnx")
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    node = model.graph.node[3]
+    node.op_type = "FooBar"
+    onnx.save(model, path)
+    with pytest.raises(UnsupportedError, match=rf"{node.name} \(FooBar\)"):
+        made(path)
+
+
+@pytest.mark.parametrize("version", OLD)
+def test_damaged_timings_cost_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    install(monkeypatch, version)
+    path = cache_file(tmp_path, GPU, version)
+    path.write_bytes(b"\0damaged")
+    notes: list[str] = []
+    made(write_tiny(tmp_path / "t.onnx"), BuildSettings(timing_cache=tmp_path), note=notes.append)
+    assert "damaged" in notes[0]
+    assert path.read_bytes() == b"timings"
+
+
+def test_another_release_than_the_target_names_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "8.6.0")
+    path = write_tiny(tmp_path / "t.onnx")
+    assert made(path, BuildSettings("tensorrt:8.6")).version == "8.6.0"
+    with pytest.raises(
+        UnsupportedError, match=r"tensorrt:8\.5 wants an engine of TensorRT 8\.5, but 8\.6\.0 is installed"
+    ):
+        made(path, replace(BuildSettings(), target="tensorrt:8.5"), force=True)

@@ -1,0 +1,80 @@
+"""A machine with a GPU and a fake TensorRT, on which `build` runs whole: its worker is a thread instead of a process."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+import pytest
+from fake_library import Crash, fake_library
+
+from trtzoo.engines.build import builder
+from trtzoo.engines.build.process import parent
+from trtzoo.engines.build.process.worker import answer
+from trtzoo.engines.library import cuda_driver, cuda_start
+from trtzoo.engines.plans import freshness
+from trtzoo.engines.plans import load as plans_load
+
+GPU = "NVIDIA H100 80GB HBM3 9.0"
+
+
+class ThreadWorker:
+    """What `WorkerProcess` is, in this process; the library's death ends the thread."""
+
+    def __init__(self) -> None:
+        self.channel, self._theirs = socket.socketpair()
+        self._status = 0
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            answer(self._theirs)
+        except Crash:
+            self._status = -signal.SIGSEGV
+        finally:
+            with suppress(OSError):
+                self._theirs.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> ThreadWorker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.channel.close()
+        self._thread.join()
+        self._theirs.close()
+
+    def wait(self) -> int:
+        self._thread.join()
+        return self._status
+
+    def last_words(self) -> str:
+        return ""
+
+
+def install(
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    driver: tuple[int, int] | None = (12, 4),
+    cuda: int | None = 12,
+    **how: Any,
+) -> Any:
+    """The machine has this TensorRT, made for this CUDA, and a driver that serves that one; returns the module."""
+    module = fake_library(version, **how)
+    monkeypatch.setitem(sys.modules, "tensorrt", module)
+    for place in (cuda_driver, freshness, plans_load):
+        monkeypatch.setattr(place, "list_gpus", lambda: [GPU])
+    for place in (cuda_driver, plans_load):
+        monkeypatch.setattr(place, "use_gpu", lambda device: None)
+    monkeypatch.setattr(cuda_start, "driver_cuda", lambda: driver)
+    monkeypatch.setattr(cuda_start, "cuda_major", lambda target: cuda)
+    for room in (builder, parent):
+        monkeypatch.setattr(room, "WorkerProcess", ThreadWorker)
+    return module
