@@ -105,7 +105,7 @@ def _reference_form(suppress_matrix: Callable[..., Any]) -> Callable[..., Any]:
 
     def form(graph: Any, meta: Any, settings: Any) -> Any:
         from trtzoo.graph.emitter import Emitter
-        from trtzoo.graph_passes.layouts import dress_rows
+        from trtzoo.graph_passes.layouts.dressing import dress
         from trtzoo.graph_passes.nms.assembly import assemble
         from trtzoo.graph_passes.nms.candidates import Survivors, best_candidates
         from trtzoo.graph_passes.nms.overlap import box_features
@@ -119,7 +119,7 @@ def _reference_form(suppress_matrix: Callable[..., Any]) -> Callable[..., Any]:
         keep = suppress_matrix(emit, emit.concat([features, label], 2), valid)
         kept = Survivors(emit.binary("Mul", best.scores, keep), best.anchors, best.classes)
         meta = meta.with_nms(meta.graph_nms(settings, "plain"))
-        return dress_rows(graph, meta, assemble(emit, heads, kept, ROWS, meta.imgsz), "separate")
+        return dress(graph, meta, assemble(emit, heads, kept, ROWS, meta.imgsz), "separate")
 
     return form
 

@@ -48,14 +48,14 @@ Route = Literal["plain", "static", "efficient", "efficient-idx", "onnx", "none"]
 ROUTES: tuple[Route, ...] = get_args(Route)
 """Ways of NMS in a graph."""
 
-RouteChoice = Literal["auto", "plain", "static", "efficient", "efficient-idx", "onnx", "none"]
+RouteChoice = Literal["auto", Route]
 ROUTE_CHOICES: tuple[RouteChoice, ...] = get_args(RouteChoice)
 """What the user may ask for: a route, or the one that fits the target best."""
 
 Layout = Literal["separate", "flat", "deepstream", "ultralytics"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 """Dressings of a graph's outputs."""
-OutputLayout = Literal["raw", "separate", "flat", "deepstream", "ultralytics"]
+OutputLayout = Literal["raw", Layout]
 """A layout, or the raw heads as the contract has them."""
 
 TargetKind = Literal["tensorrt-rtx", "tensorrt", "onnxruntime", "deepstream"]

@@ -1,13 +1,13 @@
-"""What goes into a model and comes out of it: raw heads, rows of detections, and every dressing of the two.
+"""What goes into a model and comes out of it: raw heads and rows of detections.
 
 A converter ends in the *raw heads* of its task (`raw_outputs`), a graph with `--end2end` in the rows of detections (`end2end_outputs`).
-Nothing downstream looks at a file name.
+Nothing downstream looks at a file name. Dressings of the two are `graph_passes.layouts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .meta import ModelMeta
 
@@ -86,28 +86,9 @@ def expected_inputs(meta: ModelMeta) -> Sequence[TensorSpec]:
     return specs
 
 
-def expected_outputs(meta: ModelMeta) -> Sequence[TensorSpec]:
-    """The outputs that the metadata promises (`graph_passes.layouts`)."""
-    specs = end2end_outputs(meta) if meta.end2end else raw_outputs(meta)
-    if meta.layout == "deepstream":
-        return [replace(spec, dtype="float32") if spec.name == "det_classes" else spec for spec in specs]
-    if meta.layout not in ("flat", "ultralytics"):
-        return specs
-    if meta.task == "classify":
-        return [replace(specs[0], name="output0")]
-    masks = [TensorSpec("output1", "float32", ("B", "M", "h", "w"))] if meta.task == "segment" else []
-    if not meta.end2end:
-        return [TensorSpec("output0", "float32", ("B", _columns(meta, 4 + len(meta.names)), "A")), *masks]
-    rows = ("B", specs[1].shape[1], _columns(meta, 6))
-    if meta.layout == "flat":
-        return [TensorSpec("output", "float32", rows)]
-    return [TensorSpec("output0", "float32", rows), *masks]
-
-
-def _columns(meta: ModelMeta, before: int) -> int | str:
-    """Values of an object where all lie in one row; how many belong to a mask is only known from the prototypes."""
-    points, values = meta.kpt_shape or (0, 0)
-    return "columns" if meta.task == "segment" else before + points * values + (meta.task == "obb")
+def contract_outputs(meta: ModelMeta) -> tuple[TensorSpec, ...]:
+    """Raw heads or rows, before any layout dresses them (`graph_passes.layouts.expected_outputs`)."""
+    return end2end_outputs(meta) if meta.end2end else raw_outputs(meta)
 
 
 def _batch(meta: ModelMeta) -> int | str:

@@ -9,7 +9,8 @@ to leave it alone; the uint8 input comes last, for its casts are not the network
 
 from __future__ import annotations
 
-from . import class_thresholds, layouts, nms, simplify, thresholds, uint8_input
+from . import class_thresholds, nms, simplify, thresholds, uint8_input
+from .layouts import dressing
 from .model import Pass
 from .precision import half, int8, integer
 from .settings import PassSettings
@@ -34,7 +35,7 @@ def plan(
         class_thresholds.filtered(settings.end2end),
         nms.added(settings.end2end, settings.layout),
         thresholds.made_inputs(settings.end2end),
-        layouts.dressed(None if settings.end2end else settings.layout),
+        dressing.dressed(None if settings.end2end else settings.layout),
         int8.quantised(find_numbers),
         half.halved(settings.half),
         uint8_input.taken(settings.uint8_input),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from configparser import RawConfigParser
 
 from ...contract.meta import ModelMeta
-from ...contract.outputs import expected_outputs
+from ...graph_passes.layouts import expected_outputs
 from .plan import ROTATION_SINCE, STRONGLY_TYPED_SINCE, DeepStreamSettings, Parser
 
 Section = Mapping[str, object]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from ...contract.compare import differences
 from ...contract.meta import ModelMeta
-from ...contract.outputs import TensorSpec, expected_inputs, expected_outputs
+from ...contract.outputs import TensorSpec, expected_inputs
 from ...contract.properties import from_properties
 from ...engines.plans.manifest import read_manifest
 from ...errors import InputError, UnsupportedError
+from ...graph_passes.layouts import expected_outputs
 
 if TYPE_CHECKING:
     import onnx_graphsurgeon as gs

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...contract.meta import ModelMeta
 from ...contract.nms import Suppression
-from ...errors import ModelError
 from ...graph.weights import Array
+from ...graph_passes.layouts import undressed
 from .detections import Detections, no_detections
 from .nms import select
 from .preprocess import Placement
@@ -64,7 +64,7 @@ def decode(
 
 def surviving_rows(outputs: Mapping[str, Array], index: int, meta: ModelMeta, settings: Suppression) -> Rows:
     """What is left of one image of a batch after the suppression; arguments as those of `decode`, but for no classifier."""
-    image = {name: array[index] for name, array in outputs.items()}
+    image = undressed({name: array[index] for name, array in outputs.items()}, meta)
     return _end2end_rows(image, meta) if meta.end2end else _raw_rows(image, meta, settings)
 
 
@@ -83,8 +83,6 @@ def in_picture(rows: Rows, placement: Placement, meta: ModelMeta, masks: bool = 
 
 
 def _raw_rows(image: Mapping[str, Array], meta: ModelMeta, settings: Suppression) -> Rows:
-    if meta.layout == "ultralytics":
-        image = _from_ultralytics(image, meta)
     anchors, classes = select(image["boxes"], image["scores"], settings, suppress=not meta.nms_free)
     rows = Rows(image["boxes"][anchors], image["scores"][anchors, classes], classes)
     if meta.task == "pose":
@@ -94,47 +92,16 @@ def _raw_rows(image: Mapping[str, Array], meta: ModelMeta, settings: Suppression
     return rows
 
 
-def _from_ultralytics(image: Mapping[str, Array], meta: ModelMeta) -> dict[str, Array]:
-    """The raw heads of one image from `output0` [4 + C + extras, A] (boxes as cx, cy, w, h) and `output1`."""
-    columns, classes = image["output0"].T, len(meta.names)
-    boxes, scores, extras = columns[:, :4], columns[:, 4 : 4 + classes], columns[:, 4 + classes :]
-    if meta.task == "obb":
-        return {"boxes": np.concatenate([boxes, extras], axis=1), "scores": scores}
-    half = boxes[:, 2:] / 2
-    heads = {"boxes": np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1), "scores": scores}
-    if meta.task == "pose" and meta.kpt_shape:
-        heads["keypoints"] = extras.reshape(len(extras), *meta.kpt_shape)
-    if meta.task == "segment":
-        heads |= {"mask_coeffs": extras, "protos": image["output1"]}
-    return heads
-
-
 def _end2end_rows(image: Mapping[str, Array], meta: ModelMeta) -> Rows:
-    if meta.layout in ("flat", "ultralytics"):
-        return _flat_rows(image, meta)
     used = slice(int(image["num_dets"].reshape(-1)[0]))
     rows = Rows(image["det_boxes"][used], image["det_scores"][used], image["det_classes"][used])
     if meta.task == "pose":
         return replace(rows, keypoints=image["det_kpts"][used])
     if meta.task == "segment":
-        return replace(rows, masks=image["det_masks"][used])
+        finished = "det_masks" in image
+        masks = image["det_masks"][used] if finished else _masks(image["det_coeffs"][used], image["protos"])
+        return replace(rows, masks=masks)
     return rows
-
-
-def _flat_rows(image: Mapping[str, Array], meta: ModelMeta) -> Rows:
-    """Rows [K, 6 + extras]: box (4 numbers), score, class, then angle, keypoints, mask pixels or mask coefficients."""
-    rows = image["output" if meta.layout == "flat" else "output0"]
-    rows = rows[rows[:, 4] > 0]
-    boxes, scores, classes, extras = rows[:, :4], rows[:, 4], rows[:, 5], rows[:, 6:]
-    if meta.task == "obb":
-        return Rows(np.concatenate([boxes, extras], axis=1), scores, classes)
-    if meta.task == "pose" and meta.kpt_shape:
-        return Rows(boxes, scores, classes, extras.reshape(len(extras), *meta.kpt_shape))
-    if meta.task == "segment":
-        finished = meta.layout == "flat"
-        masks = _unflattened(extras, meta) if finished else _masks(extras, image["output1"])
-        return Rows(boxes, scores, classes, masks=masks)
-    return Rows(boxes, scores, classes)
 
 
 def _masks(coeffs: Array, protos: Array) -> Array:
@@ -142,19 +109,6 @@ def _masks(coeffs: Array, protos: Array) -> Array:
     logits = np.clip(np.tensordot(coeffs, protos, (1, 0)), -80, 80)
     masks: Array = 1 / (1 + np.exp(-logits))
     return masks
-
-
-def _unflattened(pixels: Array, meta: ModelMeta) -> Array:
-    """Masks [N, h, w] from rows [N, h * w]; prototypes have the aspect of the input."""
-    height, width = meta.imgsz
-    stride = (height * width / pixels.shape[1]) ** 0.5
-    size = round(height / stride), round(width / stride)
-    if size[0] * size[1] != pixels.shape[1]:
-        raise ModelError(
-            f"{pixels.shape[1]} mask pixels do not divide into a picture of the aspect {height}x{width}; convert the "
-            "model with --layout separate"
-        )
-    return pixels.reshape(len(pixels), *size)
 
 
 def _upright(boxes: Array, placement: Placement) -> Array:

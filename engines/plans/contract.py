@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...contract.compare import differences
-from ...contract.outputs import TensorSpec, expected_inputs, expected_outputs
+from ...contract.outputs import TensorSpec, expected_inputs
 from ...errors import InputError, VerificationError
+from ...graph_passes.layouts import expected_outputs
 from .manifest import Manifest
 
 

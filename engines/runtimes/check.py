@@ -9,9 +9,10 @@ import numpy as np
 
 from ...contract.compare import differences
 from ...contract.meta import ModelMeta
-from ...contract.outputs import TensorSpec, expected_outputs, input_spec
+from ...contract.outputs import TensorSpec, input_spec
 from ...errors import TrtZooError, VerificationError
 from ...graph.weights import Array
+from ...graph_passes.layouts import expected_outputs
 from .open import open_onnx
 
 SEED = 0

@@ -11,11 +11,12 @@ import numpy as np
 
 from ...contract.meta import ModelMeta
 from ...contract.nms import Suppression
-from ...contract.outputs import INPUT, expected_outputs
+from ...contract.outputs import INPUT
 from ...contract.properties import from_properties
 from ...errors import InputError, MissingDependencyError
 from ...graph.session import first_line
 from ...graph.weights import Array
+from ...graph_passes.layouts import expected_outputs
 from .batches import plan_runs
 
 _ADDRESS = re.compile(r"triton(?:\+(http|grpc))?:/{1,2}([^/]+:\d+)/([^/]+)(?:/(\d+))?")

@@ -12,7 +12,8 @@ from ...contract.nms import GraphNms, NmsSettings
 from ...contract.target import Target
 from ...errors import InputError
 from ...graph.emitter import Emitter, Tensor
-from ..layouts import check_layout, dress_rows
+from ..layouts import check_layout
+from ..layouts.dressing import dress
 from ..model import Model, Pass
 from ..settings import EndToEnd
 from .assembly import assemble
@@ -74,7 +75,7 @@ def add_nms(
     meta = meta.with_nms(nms)
     check_layout(meta, layout)
     outputs = _rows(Emitter(graph, "/nms"), heads, meta, nms, target)
-    return dress_rows(graph, meta, outputs, layout), reason
+    return dress(graph, meta, outputs, layout), reason
 
 
 def _rows(emit: Emitter, heads: Heads, meta: ModelMeta, nms: GraphNms, target: Target) -> dict[str, Tensor]:

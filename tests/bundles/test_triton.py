@@ -18,7 +18,6 @@ from triton_server import triton, wheel_or_reason
 from trtzoo.bundles.triton import TritonSettings, engine_source, onnx_source, write_repository
 from trtzoo.cli import main
 from trtzoo.contract.nms import NmsSettings
-from trtzoo.contract.outputs import expected_outputs
 from trtzoo.engines.pictures.predictor import Predictor
 from trtzoo.engines.pictures.preprocess import prepare
 from trtzoo.engines.plans.manifest import write_manifest
@@ -26,6 +25,7 @@ from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.engines.runtimes.open import open_runtime
 from trtzoo.engines.runtimes.triton import TritonRuntime, parse_address
 from trtzoo.errors import InputError
+from trtzoo.graph_passes.layouts import expected_outputs
 
 pytest.importorskip("tritonclient.grpc", reason="tritonclient is not installed: pip install 'trtzoo[triton]'")
 

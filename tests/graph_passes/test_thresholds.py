@@ -19,7 +19,7 @@ from trtzoo.contract.target import parse_target
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.graph.skeleton import load_all, read_onnx
 from trtzoo.graph.writer import write_onnx
-from trtzoo.graph_passes.layouts import apply_layout
+from trtzoo.graph_passes.layouts.dressing import apply_layout
 from trtzoo.graph_passes.lower import lower
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.thresholds import runtime_thresholds, set_thresholds

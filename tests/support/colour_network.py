@@ -20,7 +20,7 @@ from trtzoo.contract.target import parse_target
 from trtzoo.converters.network import Network, to_graph
 from trtzoo.converters.vocabulary.ops import Conv, Ops, Tensor
 from trtzoo.graph.weights import Weight
-from trtzoo.graph_passes.layouts import apply_layout
+from trtzoo.graph_passes.layouts.dressing import apply_layout
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.pipeline import write_model
 

@@ -12,7 +12,7 @@ from trtzoo.contract.meta import ModelMeta
 from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.target import parse_target
 from trtzoo.errors import ModelError, UnsupportedError
-from trtzoo.graph_passes.layouts import apply_layout
+from trtzoo.graph_passes.layouts.dressing import apply_layout
 from trtzoo.graph_passes.nms import add_nms
 
 TASKS = ["detect", "pose", "segment", "obb"]
