@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import TrtZooError, UnsupportedError
+from ...errors import InputError, TrtZooError, UnsupportedError
 from ..library import compat
 from ..library.compat import NAMES, Api
 from ..library.cuda_driver import list_gpus, use_gpu
 from ..library.log import errors_of, shared_log
 from .identify import EngineFile
-from .manifest import Manifest, read_manifest
+from .manifest import Manifest, manifest_path, read_manifest
 from .tensors import EngineTensor
 
 
@@ -78,10 +78,16 @@ def explain_load(
     built = manifest.version if manifest else file.version
     said = "; ".join(reasons) or "no reason given"
     again = "build it again here from its ONNX with `trtzoo build --force`"
-    if built and not _same_version(api, built):
-        exact = "" if api.rtx else " (or with --version-compatible, for later versions)"
+    if _HOST_CODE in said:
+        return InputError(
+            f"{file.path} is version compatible: it brings a runtime of its own, which is only run where its manifest says "
+            f"so; copy {manifest_path(file.path)} from where it was built"
+        )
+    if built and not _same_version(api, built) and not (manifest and manifest.settings.version_compatible):
+        portable = not api.rtx and compat.runs_on(_release(built), api.release)
+        there = ", or there with --version-compatible" if portable else ""
         return UnsupportedError(
-            f"{file.path} was built by {NAMES[file.target]} {built}, this is {api.version}; {again}{exact}"
+            f"{file.path} was built by {NAMES[file.target]} {built}, this is {api.version}; {again}{there}"
         )
     if manifest and manifest.gpu and manifest.gpu != gpu:
         return UnsupportedError(
@@ -92,6 +98,16 @@ def explain_load(
         instead = "run it on one that TensorRT-RTX supports, or build the ONNX here with --target tensorrt"
         return UnsupportedError(f"{file.path} does not load on {gpu}: {said}; {instead}")
     return UnsupportedError(f"{file.path} does not load on {gpu}: {said}; {again}")
+
+
+_HOST_CODE = "getEngineHostCodeAllowed() is false"
+"""What the library says of a version-compatible engine whose own runtime it may not run."""
+
+
+def _release(version: str) -> tuple[int, int]:
+    """Major and minor of a version as the library or a plan says it."""
+    major, minor, *_ = (*version.split("."), "0")
+    return int(major), int(minor)
 
 
 def _same_version(api: Api, built: str) -> bool:

@@ -38,6 +38,10 @@ NO_CREATOR = (
     "1: [pluginV2Runner.cpp::load::303] Error Code 1: Serialization (Serialization assertion creator failed.Cannot deserialize "
     "plugin since corresponding IPluginCreator not found in Plugin Registry)"
 )
+OTHER_VERSION = (
+    "1: [stdArchiveReader.cpp::StdArchiveReaderInitCommon::46] Error Code 1: Serialization (Serialization assertion "
+    "stdVersionRead == serializationVersion failed.Version tag does not match.)"
+)
 NO_HOST_CODE = "Cannot deserialize engine with lean runtime since IRuntime::getEngineHostCodeAllowed() is false."
 NOT_TOLD = "N/A due to dynamic shapes"
 FORMATS = {
@@ -284,6 +288,7 @@ def _plan(ways: Ways, network: Network, config: IBuilderConfig) -> bytes:
         "version_compatible": "VERSION_COMPATIBLE" in flags,
         "plugins": network.plugins,
         "flags": sorted(flags),
+        "version": ways.version,
     }
     text = json.dumps(body).encode()
     numbers = bytes(int(part) for part in ways.version.split(".")[:4])
@@ -469,6 +474,9 @@ class Runtime(Strict):
         if not self._ways.starts:
             raise Crash("the runtime of 10 and 11 without CUDA")
         body = json.loads(bytes(serialized_engine)[32:])
+        if body["version"] != self._ways.version and not body["version_compatible"]:
+            self._log.log(1, OTHER_VERSION)
+            return None
         if body["plugins"] and not self._ways.plugins:
             self._log.log(1, NO_CREATOR)
             return None

@@ -20,8 +20,8 @@ from trtzoo.engines.build.builder import BuildSettings, build
 from trtzoo.engines.build.timing_cache import cache_file
 from trtzoo.engines.plans.identify import identify
 from trtzoo.engines.plans.load import deserialize
-from trtzoo.engines.plans.manifest import Manifest, read_manifest
-from trtzoo.errors import UnsupportedError
+from trtzoo.engines.plans.manifest import Manifest, manifest_path, read_manifest
+from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.graph.writer import write_onnx
 from trtzoo.graph_passes.nms import add_nms
 from trtzoo.graph_passes.precision.half import to_half
@@ -275,6 +275,18 @@ def test_plugins_cannot_be_taken_along_to_other_versions(
         UnsupportedError, match=r"--version-compatible: .*plugin .* at node /nms/efficient_nms, .*--nms static"
     ):
         made(write_plugin(tmp_path / "p.onnx"), settings)
+
+
+def test_a_version_compatible_engine_runs_its_own_runtime_where_its_manifest_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, "8.6.0")
+    made(write_tiny(tmp_path / "t.onnx"), BuildSettings(version_compatible=True))
+    install(monkeypatch, "10.16.1.11")
+    assert deserialize(identify(tmp_path / "t.engine"), 0).engine is not None
+    manifest_path(tmp_path / "t.engine").unlink()
+    with pytest.raises(InputError, match=r"copy .*t\.engine\.json from where it was built"):
+        deserialize(identify(tmp_path / "t.engine"), 0)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

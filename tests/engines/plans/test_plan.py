@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from trtzoo.engines.plans.identify import EngineFile
 from trtzoo.engines.plans.manifest import Manifest
 from trtzoo.engines.plans.settings import BuildSettings
 from trtzoo.engines.plans.tensors import EngineTensor
-from trtzoo.errors import UnsupportedError
+from trtzoo.errors import TrtZooError, UnsupportedError
 
 L4, H200 = "NVIDIA L4 8.9", "NVIDIA H200 9.0"
 TENSORRT = EngineFile(Path("m.engine"), "tensorrt", "10.16.1.11")
@@ -28,6 +29,12 @@ HOPPER = (
 """What TensorRT-RTX 1.7.1 says on an H200."""
 
 
+OLD = replace(TENSORRT, version="8.5.3.1")
+PORTABLE = replace(example_manifest(), settings=BuildSettings(version_compatible=True))
+HOST_CODE = "Cannot deserialize engine with lean runtime since IRuntime::getEngineHostCodeAllowed() is false."
+"""What the libraries of 8.6.0, 10.16 and 11.4 hold."""
+
+
 def rtx_manifest(*capabilities: str) -> Manifest:
     settings = BuildSettings("tensorrt-rtx", compute_capabilities=capabilities)
     return Manifest("tensorrt-rtx", "1.7.1.116", "", "m.onnx", "", 0, "", settings, ())
@@ -37,19 +44,25 @@ def rtx_manifest(*capabilities: str) -> Manifest:
     ("file", "version", "gpu", "manifest", "reasons", "says"),
     [
         (TENSORRT, "11.4.0.106", L4, example_manifest(), [], r"built by TensorRT 10\.16\.1\.11, this is 11\.4\.0\.106; .*--version"),
-        (TENSORRT, "10.3.0", L4, None, [], r"built by TensorRT 10\.16\.1\.11, this is 10\.3\.0"),
+        (TENSORRT, "10.3.0", L4, None, [], r"built by TensorRT 10\.16\.1\.11, this is 10\.3\.0; .*--force`$"),
+        (OLD, "10.16.1.11", L4, None, [], r"built by TensorRT 8\.5\.3\.1, this is 10\.16\.1\.11; .*--force`$"),
+        (TENSORRT, "11.4.0.106", L4, PORTABLE, ["no tactic"], r"does not load on NVIDIA L4 8\.9: no tactic"),
+        (TENSORRT, "11.4.0.106", L4, None, [HOST_CODE], r"version compatible: .* copy m\.engine\.json"),
         (TENSORRT, "10.16.1.11", H200, example_manifest(), ["no tactic"], r"built on NVIDIA L4 8\.9, this is NVIDIA H200 9\.0; .*tactic"),
         (TENSORRT, "10.16.1.11", L4, example_manifest(), [], "no reason given; build it again"),
         (RTX, "1.8.0.1", L4, rtx_manifest(), [], r"built by TensorRT-RTX 1\.7\.1\.116, this is 1\.8\.0\.1"),
         (RTX, "1.7.1.116", H200, rtx_manifest(), [HOPPER], r"unsupported cc; .* 12\.1.*--target tensorrt$"),
         (RTX, "1.7.1.116", L4, rtx_manifest("8.6", "12.0"), ["unsupported cc"], "unsupported cc; build it again"),
     ],
-    ids=["later version", "earlier version", "other GPU", "nothing known", "other RTX", "Hopper", "other capability"],
+    ids=[
+        "later version", "earlier version", "8.5", "version compatible", "its manifest is missing", "other GPU",
+        "nothing known", "other RTX", "Hopper", "other capability",
+    ],
 )  # fmt: skip
 def test_explanation(
     file: EngineFile, version: str, gpu: str, manifest: Manifest | None, reasons: Sequence[str], says: str
 ) -> None:
-    with pytest.raises(UnsupportedError, match=says):
+    with pytest.raises(TrtZooError, match=says):
         raise plan.explain_load(file, fake_api(file.target, version), gpu, manifest, reasons)
 
 
