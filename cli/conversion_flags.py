@@ -98,17 +98,16 @@ def conversion_settings(options: argparse.Namespace, target: str, batch: int | N
         target: what the graph is for.
         batch: of the graph, None leaves it free.
     """
-    from ..contract.target import parse_target
     from ..graph_passes.settings import EndToEnd, Half, NewThresholds, Uint8Input
     from ..pipeline import ConvertSettings
 
-    parse_target(target)
     check_flags(options)
     classes = dict(options.class_thres)
-    wanted = EndToEnd(nms_settings(options), target, options.runtime_thresholds, classes)
+    wanted = EndToEnd(nms_settings(options), options.runtime_thresholds, classes)
     given = options.conf_thres is not None or options.iou_thres is not None
     changed = given and not options.end2end and options.model.suffix.lower() == ".onnx"
     return ConvertSettings(
+        target=target,
         read=read_options(options),
         batch=batch,
         opset=options.opset,

@@ -26,15 +26,16 @@ def plan(
         find_overflow: runs pictures through a model, for half precision.
         find_numbers: calibrates a model; None leaves floats.
     """
+    target = settings.parsed_target
     order = (
-        integer.refused(settings.end2end),
+        integer.refused(target),
         thresholds.changed(settings.thresholds),
         simplify.simplified(settings.simplify),
         half.measured(settings.half, find_overflow),
         int8.measured(find_numbers),
         class_thresholds.filtered(settings.end2end),
-        nms.added(settings.end2end, settings.layout),
-        thresholds.made_inputs(settings.end2end),
+        nms.added(settings.end2end, target, settings.layout),
+        thresholds.made_inputs(settings.end2end, target),
         dressing.dressed(None if settings.end2end else settings.layout),
         int8.quantised(find_numbers),
         half.halved(settings.half),

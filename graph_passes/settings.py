@@ -17,30 +17,21 @@ class EndToEnd:
 
     Attributes:
         settings: route, thresholds and limits.
-        target: what the graph is for, as `contract.target.parse_target` reads it.
         runtime_thresholds: make the thresholds inputs of the graph.
         class_thresholds: higher score thresholds of single classes, by name.
 
     Raises:
-        InputError: no such target, or a threshold out of range.
-        UnsupportedError: a target that is too old.
+        InputError: a threshold out of range.
     """
 
     settings: NmsSettings = NmsSettings()
-    target: str = "onnxruntime"
     runtime_thresholds: bool = False
     class_thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        parse_target(self.target)
         for name, value in self.class_thresholds.items():
             if not 0 <= value < 1:
                 raise InputError(f"threshold {value} of class {name!r} is out of range; choose 0 to below 1")
-
-    @property
-    def parsed_target(self) -> Target:
-        """The target, read."""
-        return parse_target(self.target)
 
 
 @dataclass(frozen=True)
@@ -90,6 +81,7 @@ class PassSettings:
     """Everything that the passes can be told; None leaves the graph as it is.
 
     Attributes:
+        target: what the graph is for, as `contract.target.parse_target` reads it.
         end2end: NMS in the graph; None leaves the raw heads.
         layout: dressing of the outputs; None is the contract's own.
         thresholds: of an ONNX file that is end to end already.
@@ -98,10 +90,11 @@ class PassSettings:
         simplify: run onnxsim over a graph that another exporter wrote.
 
     Raises:
-        InputError: two settings that exclude each other, or no such layout.
-        UnsupportedError: what the target cannot feed.
+        InputError: two settings that exclude each other, or no such layout or target.
+        UnsupportedError: what the target cannot feed, or one that is too old.
     """
 
+    target: str = "onnxruntime"
     end2end: EndToEnd | None = None
     layout: Layout | None = None
     thresholds: NewThresholds | None = None
@@ -120,6 +113,11 @@ class PassSettings:
             raise InputError("--uint8-input and --half-io exclude each other")
         _refuse_for_deepstream(self)
 
+    @property
+    def parsed_target(self) -> Target:
+        """The target, read."""
+        return parse_target(self.target)
+
 
 def _refuse_for_deepstream(settings: PassSettings) -> None:
     """Raise UnsupportedError for what DeepStream's nvinfer element cannot feed.
@@ -128,13 +126,13 @@ def _refuse_for_deepstream(settings: PassSettings) -> None:
     (nvdsinfer_context_impl.cpp: InferPreprocessor::transform, initNonImageInputLayers).
     """
     wanted, half = settings.end2end, settings.half
-    if not wanted or wanted.parsed_target.kind != "deepstream":
+    if settings.parsed_target.kind != "deepstream":
         return
     overrun = "nvinfer always writes float32 pictures, beyond the end of a {} input"
     for flag, given, why in (
         ("--uint8-input", settings.uint8_input, overrun.format("uint8")),
         ("--half-io", half and half.half_io, overrun.format("float16")),
-        ("--runtime-thresholds", wanted.runtime_thresholds, "nvinfer gives no input but the pictures"),
+        ("--runtime-thresholds", wanted and wanted.runtime_thresholds, "nvinfer gives no input but the pictures"),
     ):
         if given:
-            raise UnsupportedError(f"{flag} with --target {wanted.target}: {why}; leave it out")
+            raise UnsupportedError(f"{flag} with --target {settings.target}: {why}; leave it out")

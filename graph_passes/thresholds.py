@@ -13,6 +13,7 @@ import onnx_graphsurgeon as gs
 from ..contract.meta import ModelMeta
 from ..contract.nms import GraphNms
 from ..contract.outputs import THRESHOLD_ROWS
+from ..contract.target import Target
 from ..errors import ModelError, UnsupportedError
 from ..graph.emitter import Emitter, Tensor
 from ..graph.skeleton import Input
@@ -66,11 +67,11 @@ def changed(wanted: NewThresholds | None) -> Pass | None:
     return change
 
 
-def made_inputs(wanted: EndToEnd | None) -> Pass | None:
+def made_inputs(wanted: EndToEnd | None, target: Target) -> Pass | None:
     """The pass that makes inputs of the thresholds; with defaults where the target takes them."""
     if wanted is None or not wanted.runtime_thresholds:
         return None
-    defaults = wanted.parsed_target.kind == "onnxruntime"
+    defaults = target.kind == "onnxruntime"
 
     def make(model: Model) -> Model:
         return model.with_meta(runtime_thresholds(model.graph, model.meta, defaults=defaults))

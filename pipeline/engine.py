@@ -71,7 +71,7 @@ def build(
         return Built(
             output, build_engine(model, output, settings, progress, force=force, note=note, verify=verify), None
         )
-    wanted = conversion or ConvertSettings()
+    wanted = conversion or ConvertSettings(target=settings.target)
     with _place(onnx_path(model, output, wanted), keep_onnx) as onnx:
         converted = convert(model, onnx, wanted, *(progress,) if progress else ())
         for text in converted.notes:

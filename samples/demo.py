@@ -48,7 +48,7 @@ def run(folder: Path, name: str, settings: ConvertSettings) -> list[str]:
 def build_engine(folder: Path) -> None:
     """Build a TensorRT-RTX engine in FP16, which takes no GPU."""
     source, engine = folder / "shapes-half.onnx", folder / "shapes.engine"
-    convert(SAMPLES / "shapes.cfg", source, ConvertSettings(end2end=EndToEnd(target="tensorrt-rtx"), half=Half()))
+    convert(SAMPLES / "shapes.cfg", source, ConvertSettings(target="tensorrt-rtx", end2end=EndToEnd(), half=Half()))
     try:
         manifest = build(source, engine, BuildSettings("tensorrt-rtx", compute_capabilities=("8.9",)), force=True)
     except MissingDependencyError as error:

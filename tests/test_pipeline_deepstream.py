@@ -22,6 +22,6 @@ TARGET = "deepstream:7.1"
     ids=["--uint8-input", "--half-io", "--runtime-thresholds"],
 )
 def test_what_nvinfer_cannot_feed_is_refused(flag: str, settings: dict[str, Any], runtime_thresholds: bool) -> None:
-    end2end = EndToEnd(target=TARGET, runtime_thresholds=runtime_thresholds)
+    end2end = EndToEnd(runtime_thresholds=True) if runtime_thresholds else None
     with pytest.raises(UnsupportedError, match=f"{flag} with --target {TARGET}: nvinfer .*; leave it out"):
-        ConvertSettings(end2end=end2end, **settings)
+        ConvertSettings(target=TARGET, end2end=end2end, **settings)

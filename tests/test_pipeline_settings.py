@@ -19,7 +19,7 @@ from trtzoo.pipeline import ConvertSettings, convert
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: EndToEnd(target="cuda"), "--target 'cuda' is not known"),
+        (lambda: ConvertSettings(target="cuda"), "--target 'cuda' is not known"),
         (lambda: EndToEnd(class_thresholds={"dog": 1.5}), "class 'dog' is out of range"),
         (lambda: ConvertSettings(opset=21), "--opset 21 is not supported; choose 14 to 20"),
         (lambda: ConvertSettings(opset=13), "--opset 13 is not supported"),

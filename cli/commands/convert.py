@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace) -> None:
     require(options, not (options.spec or options.input), "--model and --input go with --family torch")
     output = options.output or Path(f"{options.model.stem}.onnx")
     if options.target and not options.end2end:
-        console.note("--target: without effect, for want of --end2end")
+        console.note("--target: checked, but raw heads are the same for every target; NMS in the graph is --end2end")
     batch = None if options.dynamic else options.batch_size or 1
     settings = conversion_settings(options, options.target or "onnxruntime", batch)
     with console.progress("converting") as report:

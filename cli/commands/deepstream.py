@@ -101,7 +101,9 @@ def _convert_settings(options: argparse.Namespace, settings: DeepStreamSettings)
     from ...graph_passes.settings import EndToEnd, Half
     from ...pipeline import ConvertSettings, read_model
 
-    plain = ConvertSettings(read=read_options(options), batch=None, verify=not options.no_verify)
+    plain = ConvertSettings(
+        target=settings.target, read=read_options(options), batch=None, verify=not options.no_verify
+    )
     meta = read_model(options.model, plain).meta
     rows = meta.nms.topk_all if meta.nms else options.topk_all or TOPK_ALL
     thresholds = dict(options.class_thres)
@@ -113,7 +115,7 @@ def _convert_settings(options: argparse.Namespace, settings: DeepStreamSettings)
             plain, thresholds=new, layout=layout if (layout, meta.layout) == ("deepstream", "separate") else None
         )
     half = Half() if options.precision == "fp16" and meta.precision == "fp32" else None
-    end2end = EndToEnd(nms_settings(options), settings.target, class_thresholds=thresholds)
+    end2end = EndToEnd(nms_settings(options), class_thresholds=thresholds)
     return replace(plain, end2end=end2end, layout=layout, half=half)
 
 

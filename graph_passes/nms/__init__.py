@@ -32,7 +32,7 @@ SURVIVORS: Mapping[str, Callable[[Emitter, Heads, GraphNms], Survivors]] = {
 """The routes that only say which candidates survive."""
 
 
-def added(wanted: EndToEnd | None, layout: Layout | None) -> Pass | None:
+def added(wanted: EndToEnd | None, target: Target, layout: Layout | None) -> Pass | None:
     """The pass that puts NMS behind the raw heads."""
     if wanted is None:
         return None
@@ -40,7 +40,6 @@ def added(wanted: EndToEnd | None, layout: Layout | None) -> Pass | None:
     def step(model: Model) -> Model:
         if model.meta.end2end:
             raise InputError(f"{model.where} is end to end already; leave --end2end out, or convert the original model")
-        target = wanted.parsed_target
         return model.with_meta(*add_nms(model.graph, model.meta, wanted.settings, target, layout or "separate"))
 
     return step

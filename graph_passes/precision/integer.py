@@ -8,16 +8,15 @@ from ...contract.target import Target
 from ...errors import UnsupportedError
 from ...graph.integers import integer_operators
 from ..model import Model, Pass
-from ..settings import EndToEnd
 
 
-def refused(wanted: EndToEnd | None) -> Pass | None:
+def refused(target: Target) -> Pass | None:
     """The pass that refuses them for the target, and leaves the graph as it is."""
-    if wanted is None:
+    if not target.library:
         return None
 
     def step(model: Model) -> Model:
-        refuse_integer_operators(model.graph, wanted.parsed_target)
+        refuse_integer_operators(model.graph, target)
         return model
 
     return step

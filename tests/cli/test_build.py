@@ -146,8 +146,10 @@ def test_convert_to_an_engine_says_what_to_type(output, capsys):
     assert left() == []
 
 
-def test_a_target_is_checked_where_it_has_no_effect(capsys):
+def test_a_target_is_checked_where_the_graph_is_the_same_for_all(capsys):
     assert main(["convert", MODEL, "--target", "tensorrt:ten"]) == 1
     assert "--target 'tensorrt:ten' is not known" in capsys.readouterr().err
     assert main(["convert", MODEL, *SMALL, "--target", "tensorrt:10.3"]) == 0
-    assert "note: --target: without effect, for want of --end2end" in capsys.readouterr().err
+    assert "note: --target: checked, but raw heads are the same for every target" in capsys.readouterr().err
+    assert main(["convert", MODEL, *SMALL, "--target", "deepstream:7.1", "--uint8-input"]) == 1
+    assert "--uint8-input with --target deepstream:7.1: nvinfer" in capsys.readouterr().err

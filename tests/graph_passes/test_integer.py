@@ -57,10 +57,11 @@ def test_half_that_changes_nothing_is_refused():
 
 @needs_weights
 @pytest.mark.parametrize("name", ["yolo11n_dynamic_int8", "yolov8n-seg_dynamic_int8"])
-def test_real_files(name, tmp_path):
+@pytest.mark.parametrize("end2end", [EndToEnd(), None], ids=["end to end", "raw heads"])
+def test_real_files(name, end2end, tmp_path):
     path = WEIGHTS / "wild" / f"{name}.onnx"
     with pytest.raises(UnsupportedError, match=r"ConvInteger.*--target tensorrt:10.3"):
-        convert(path, tmp_path / "m.onnx", ConvertSettings(end2end=EndToEnd(target="tensorrt:10.3")))
+        convert(path, tmp_path / "m.onnx", ConvertSettings(target="tensorrt:10.3", end2end=end2end))
     assert not (tmp_path / "m.onnx").exists()
-    done = convert(path, tmp_path / "m.onnx", ConvertSettings(end2end=EndToEnd()))
+    done = convert(path, tmp_path / "m.onnx", ConvertSettings(end2end=end2end))
     assert done.meta.precision == "int8"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from raw_heads import model_meta, raw_graph
 
@@ -26,14 +28,72 @@ def raw_model() -> Model:
     [
         (PassSettings(), 0),
         (PassSettings(layout="ultralytics"), 1),
-        (PassSettings(end2end=EndToEnd(), layout="flat"), 2),
-        (PassSettings(end2end=EndToEnd(class_thresholds={"class1": 0.9}, runtime_thresholds=True)), 4),
+        (PassSettings(end2end=EndToEnd(), layout="flat"), 1),
+        (PassSettings(end2end=EndToEnd(class_thresholds={"class1": 0.9}, runtime_thresholds=True)), 3),
         (PassSettings(thresholds=NewThresholds(0.5)), 1),
         (PassSettings(half=Half(pictures="*.jpg"), uint8_input=Uint8Input()), 3),
     ],
 )
 def test_only_what_is_asked_for_is_done(settings: PassSettings, count: int) -> None:
     assert len(plan(settings, nowhere)) == count
+
+
+SAID = PassSettings(
+    end2end=EndToEnd(class_thresholds={"class1": 0.9}, runtime_thresholds=True),
+    target="tensorrt:10.3",
+    half=Half(pictures="*.jpg"),
+    uint8_input=Uint8Input(),
+    simplify=True,
+)
+"""Everything that goes together."""
+DRESSED = PassSettings(thresholds=NewThresholds(0.5), layout="ultralytics", half=Half(), simplify=True)
+"""... and what belongs to a file whose NMS is in it already."""
+
+PAIRS = (
+    ("integer.refused", "simplify.simplified", "a file that is refused costs no time"),
+    ("thresholds.changed", "simplify.simplified", "constants are found by name before they are folded"),
+    ("simplify.simplified", "half.measured", "the network that is measured is the one that is written"),
+    ("simplify.simplified", "nms.added", "what is added needs none, and folding would undo its names"),
+    ("simplify.simplified", "int8.measured", "the numbers belong to tensors of the simplified graph"),
+    ("half.measured", "nms.added", "pictures are run through the raw network"),
+    ("int8.measured", "nms.added", "calibration runs the raw network"),
+    ("int8.measured", "int8.quantised", "numbers first"),
+    ("class_thresholds.filtered", "nms.added", "raw scores are filtered, not rows"),
+    ("nms.added", "thresholds.made_inputs", "there are no thresholds before"),
+    ("nms.added", "int8.quantised", "INT8 sees the NMS that it leaves alone"),
+    ("nms.added", "half.halved", "half precision sees the NMS that it leaves alone"),
+    ("thresholds.made_inputs", "half.halved", "thresholds stay float32 inputs"),
+    ("dressing.dressed", "half.halved", "outputs are cast where they leave the graph"),
+    ("int8.quantised", "half.halved", "scales of INT8 follow the type of what they scale"),
+    ("half.halved", "uint8_input.taken", "the casts of a uint8 input are not the network's"),
+    ("int8.quantised", "uint8_input.taken", "the input's pair is on what the network sees"),
+)
+"""Which pass comes before which, and why."""
+
+
+def order_of(settings: PassSettings) -> list[str]:
+    steps = plan(settings, lambda model, pictures: {}, lambda model: None)
+    made_by = [(step.__module__.rpartition(".")[2], step.__qualname__.partition(".")[0]) for step in steps]
+    return [f"{module}.{'quantised' if function == '_with_pairs' else function}" for module, function in made_by]
+
+
+@pytest.mark.parametrize(("first", "second", "why"), PAIRS)
+def test_the_order_of_each_pair(first: str, second: str, why: str) -> None:
+    orders = [order for order in map(order_of, (SAID, DRESSED)) if first in order and second in order]
+    assert orders, "no settings ask for both"
+    assert all(order.index(first) < order.index(second) for order in orders), why
+
+
+def test_every_two_passes_that_stand_beside_each_other_are_pinned() -> None:
+    """So that no two of them can change places: all but those that do not see each other."""
+    free = {
+        ("integer.refused", "thresholds.changed"), ("half.measured", "int8.measured"),
+        ("int8.measured", "class_thresholds.filtered"), ("thresholds.made_inputs", "int8.quantised"),
+        ("int8.measured", "dressing.dressed"), ("dressing.dressed", "int8.quantised"),
+    }  # fmt: skip
+    pinned = {(first, second) for first, second, _ in PAIRS} | free
+    for order in map(order_of, (SAID, DRESSED)):
+        assert set(pairwise(order)) <= pinned
 
 
 def test_every_pass_adds_to_the_notes_and_the_metadata() -> None:
