@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from ...contract.meta import ModelMeta
 from ...contract.target import parse_target
 from ...converters.network import Network
 from ...errors import InputError, MissingDependencyError, UnsupportedError
-from ...graph_passes.precision.qdq.insert import to_int8
+from ...graph_passes.precision.qdq.insert import Quantisation, to_int8
 from . import cache
+from .bias import corrected_biases
 from .calibrate import Calibration, calibrate
 from .compare import Comparison, compare_models
 from .every import every_threshold
+from .pictures import PictureReader, with_letterbox
 from .progress import Progress, no_progress
 from .ranges import write_tensorrt_cache
 from .settings import CalibrationSettings
@@ -65,7 +68,7 @@ def quantise(
     """
     calibration = calibrate(graph, meta, stem, settings, progress)
     if settings.recovery == "distill":
-        calibration = _distilled(graph, network, calibration, settings, progress)
+        calibration = _distilled(graph, meta, network, calibration, settings, progress)
     if not calibration.sample.held_out:
         return Quantised(calibration)
     rounded = graph.copy()
@@ -76,6 +79,7 @@ def quantise(
 
 def _distilled(
     graph: gs.Graph,
+    meta: ModelMeta,
     network: Network | None,
     calibration: Calibration,
     settings: CalibrationSettings,
@@ -94,10 +98,26 @@ def _distilled(
     checkpoint = path.with_suffix(".pt") if path else None
     files = calibration.readable
     distil = _training().distil
-    found = distil(network, graph, calibration.points, calibration.numbers, files, wanted, checkpoint, progress)
+    correct = partial(_corrected, graph, with_letterbox(meta, settings.letterbox), calibration, settings, progress)
+    start = calibration.numbers
+    found = distil(network, graph, calibration.points, start, files, wanted, checkpoint, progress, correct)
     if path:
         cache.save_arrays(path, found.numbers)
     return replace(calibration, numbers=found.numbers, cache=path, cached=False, recovered=(found.note,))
+
+
+def _corrected(
+    graph: gs.Graph,
+    meta: ModelMeta,
+    calibration: Calibration,
+    settings: CalibrationSettings,
+    progress: Progress,
+    numbers: Quantisation,
+) -> Quantisation:
+    """The numbers with biases that suit their weights."""
+    files = calibration.readable[: settings.bias_pictures]
+    images = list(PictureReader(meta).batches(files, meta.batch or 1))
+    return replace(numbers, biases=corrected_biases(graph, meta, calibration.points, numbers, images, progress))
 
 
 def _training() -> Any:

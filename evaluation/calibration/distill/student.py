@@ -126,6 +126,22 @@ class StudentOps(TapOps):
         scales = {f"{layer}.scale": value for layer, value in self.weight_scales.items()}
         return {"scales": self.scales} | scales | own
 
+    def take(self, biases: Mapping[str, Array]) -> None:
+        """Go on with these biases."""
+        with torch.no_grad():
+            for layer, values in biases.items():
+                self._kept[f"{layer}.bias"].copy_(torch.from_numpy(np.asarray(values, np.float32)))
+
+    def moved(self, times: int, share: float) -> Iterator[None]:
+        """Move all scales at random by this share (one standard deviation), so many times, and back at the end."""
+        own, generator = self.scales.detach().clone(), torch.Generator().manual_seed(0)
+        for _ in range(times):
+            with torch.no_grad():
+                self.scales.copy_(own + share * torch.randn(own.shape, generator=generator).to(own.device))
+            yield
+        with torch.no_grad():
+            self.scales.copy_(own)
+
     def numbers(self) -> Quantisation:
         """What was learned."""
         scales = np.exp(_numpy(self.scales)) * LEVELS

@@ -160,7 +160,7 @@ def test_learning_wins_back_most_of_the_error(start, files, tmp_path):
     def error(found):
         return head_error(exact, head_outputs(rounded(start, found), images))
 
-    settings = DistillSettings(steps=60, batch=3, rate=20)
+    settings = DistillSettings(steps=60, batch=3, rate=60)
     done = distil(NETWORK, graph, points, numbers, files, settings, None, no_progress)
     found = done.numbers
     assert error(found) < 0.5 * error(numbers)
@@ -182,6 +182,26 @@ def test_what_does_not_help_is_not_used(start, files, monkeypatch):
     assert not done.after < done.before, "it may even be no number"
     assert done.numbers is start[3]
     assert "is not used" in done.note
+
+
+def test_the_last_biases_are_judged_too(start, files):
+    """Biases that are off by one are what comes back, and what the pictures kept aside are judged with."""
+    settings = DistillSettings(steps=1, batch=1, rate=1e-3)
+
+    def spoil(numbers):
+        return replace(numbers, biases={layer: values + 1 for layer, values in numbers.biases.items()})
+
+    plain, spoilt = (
+        distil(NETWORK, *start_and_points(start), files, settings, None, no_progress, *how) for how in ((), (spoil,))
+    )
+    assert spoilt.before == plain.before
+    assert spoilt.after > 10 * plain.after
+    for layer, values in plain.learned.biases.items():
+        np.testing.assert_allclose(spoilt.learned.biases[layer], values + 1, atol=1e-6)
+
+
+def start_and_points(start):
+    return start[0], start[2], start[3]
 
 
 def test_spreads_are_those_of_all_pictures_together():
