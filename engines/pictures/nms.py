@@ -55,9 +55,8 @@ def _candidates(scores: Array, settings: Suppression, count: int) -> tuple[Array
     if settings.multi_label:
         anchors, classes = np.nonzero(scores > settings.conf_thres)
     else:
-        classes = scores.argmax(axis=1)
-        anchors = np.nonzero(scores.max(axis=1) > settings.conf_thres)[0]
-        classes = classes[anchors]
+        anchors = np.flatnonzero((scores > settings.conf_thres).any(axis=1))
+        classes = scores[anchors].argmax(axis=1)
     best = np.argsort(-scores[anchors, classes], kind="stable")[:count]
     return anchors[best], classes[best]
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...contract.meta import ModelMeta
 from ...errors import UnsupportedError
 from ...graph.weights import Array
-from .sampling import RESIZERS
+from .sampling import RESIZERS, white_of
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,60 @@ def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)[..., None]
     elif settings.colour == "rgb":
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    canvas, placement = _RESIZE[settings.resize](picture, meta)
-    values = np.rint(canvas * 255) if meta.input_dtype == "uint8" else canvas * np.float32(settings.scale)
-    image = values if meta.input_axes == "hwc" else values.transpose(2, 0, 1)
-    return np.ascontiguousarray(image, dtype=meta.input_dtype), placement
+    laid = _RESIZE[settings.resize](picture, meta)
+    planes = _bytes(laid, meta) if meta.input_dtype == "uint8" else _shares(laid, meta)
+    image = planes.transpose(1, 2, 0) if meta.input_axes == "hwc" else planes
+    return np.ascontiguousarray(image, dtype=meta.input_dtype), laid.placement
 
 
-def _stretch(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
+@dataclass(frozen=True)
+class _Laid:
+    """A resized picture [h, w, C] and where its corner lies in the input; `sampling.white_of` says what is white in it."""
+
+    levels: Array
+    placement: Placement
+    top: int = 0
+    left: int = 0
+
+    def into(self, canvas: Array) -> list[tuple[Array, Array]]:
+        """Each of its planes [h, w] with its place in a canvas [C, H, W]."""
+        import cv2
+
+        height, width = self.levels.shape[:2]
+        places = canvas[:, self.top : self.top + height, self.left : self.left + width]
+        return list(zip(cv2.split(self.levels), places, strict=True))
+
+
+def _shares(laid: _Laid, meta: ModelMeta) -> Array:
+    """The input [C, H, W] as float32, 0..`scale`."""
+    canvas = np.full((meta.channels, *meta.imgsz), meta.preprocess.pad, np.float32)
+    white = white_of(laid.levels)
+    for plane, place in laid.into(canvas):
+        np.divide(plane, white, out=place, dtype=np.float32)
+    if meta.preprocess.scale != 1:
+        canvas *= np.float32(meta.preprocess.scale)
+    return canvas
+
+
+def _bytes(laid: _Laid, meta: ModelMeta) -> Array:
+    """The input [C, H, W] as uint8."""
+    canvas = np.full((meta.channels, *meta.imgsz), np.rint(meta.preprocess.pad * 255), np.uint8)
+    white = white_of(laid.levels)
+    for plane, place in laid.into(canvas):
+        place[:] = plane if plane.dtype == np.uint8 else np.rint(plane / white * 255)
+    return canvas
+
+
+def _stretch(picture: Array, meta: ModelMeta) -> _Laid:
     (height, width), (rows, columns) = picture.shape[:2], meta.imgsz
     if meta.task == "classify":
-        image = _resize_antialiased(picture, _triangles(height, rows), _triangles(width, columns))
+        levels = _resize_antialiased(picture, _triangles(height, rows), _triangles(width, columns))
     else:
-        image = RESIZERS[meta.preprocess.sampling](picture, rows, columns)
-    return image, Placement((height, width), (columns / width, rows / height), (0.0, 0.0))
+        levels = RESIZERS[meta.preprocess.sampling](picture, rows, columns)
+    return _Laid(levels, Placement((height, width), (columns / width, rows / height), (0.0, 0.0)))
 
 
-def _letterbox(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
+def _letterbox(picture: Array, meta: ModelMeta) -> _Laid:
     """Keep the aspect, pad; rounding as YOLOv5 and Ultralytics do it, or always down (DarkNet, YOLOX: `topleft`)."""
     (height, width), (rows, columns) = picture.shape[:2], meta.imgsz
     if meta.preprocess.anchor == "topleft":
@@ -90,14 +128,12 @@ def _letterbox(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
         ratio = min(rows / height, columns / width)
         new_height, new_width = max(1, round(height * ratio)), max(1, round(width * ratio))
         top, left = round((rows - new_height) / 2 - 0.1), round((columns - new_width) / 2 - 0.1)
-    canvas = np.full((rows, columns, picture.shape[2]), meta.preprocess.pad, np.float32)
-    resize = RESIZERS[meta.preprocess.sampling]
-    canvas[top : top + new_height, left : left + new_width] = resize(picture, new_height, new_width)
+    levels = RESIZERS[meta.preprocess.sampling](picture, new_height, new_width)
     scale = new_width / width, new_height / height
-    return canvas, Placement((height, width), scale, (float(left), float(top)))
+    return _Laid(levels, Placement((height, width), scale, (float(left), float(top))), top, left)
 
 
-def _crop(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
+def _crop(picture: Array, meta: ModelMeta) -> _Laid:
     """A classifier's input: the shorter side scaled to the input's, then the centre."""
     (height, width), (rows, columns) = picture.shape[:2], meta.imgsz
     new_height, new_width = max(rows, height * columns // width), max(columns, width * rows // height)
@@ -106,7 +142,7 @@ def _crop(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
     across = _triangles(width, new_width, left, columns)
     scale = new_width / width, new_height / height
     placement = Placement((height, width), scale, (float(-left), float(-top)))
-    return _resize_antialiased(picture, down, across), placement
+    return _Laid(_resize_antialiased(picture, down, across), placement)
 
 
 def _resize_antialiased(picture: Array, down: Array, across: Array) -> Array:

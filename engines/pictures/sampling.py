@@ -14,7 +14,7 @@ REMAP_LIMIT = 2**15 - 1
 """OpenCV's remap takes pictures below this length only."""
 
 Resizer = Callable[[Array, int, int], Array]
-"""Picture uint8 [H, W, C], height, width -> float32 [height, width, C], 0..1."""
+"""Picture uint8 [H, W, C], height, width -> whole levels [height, width, C], uint8 or uint16; white is the type's greatest."""
 
 _FINER = 257
 """A level of 8 bits in levels of 16: white is white in both."""
@@ -25,7 +25,8 @@ def _linear(picture: Array, height: int, width: int) -> Array:
     import cv2
 
     resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    return _unit(resized.reshape(height, width, picture.shape[2]))
+    levels: Array = resized.reshape(height, width, picture.shape[2])
+    return levels
 
 
 def _darknet(picture: Array, height: int, width: int) -> Array:
@@ -38,19 +39,19 @@ def _darknet(picture: Array, height: int, width: int) -> Array:
     import cv2
 
     if picture.shape[:2] == (height, width):
-        return _unit(picture)
+        return picture
     if max(picture.shape[:2]) >= REMAP_LIMIT:
         return _linear(picture, height, width)
     places, fractions = _maps(picture.shape[:2], (height, width))
     finer = np.multiply(picture, np.uint16(_FINER), dtype=np.uint16)
     resized = cv2.remap(finer, places, fractions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return _unit(resized.reshape(height, width, picture.shape[2]))
+    levels: Array = resized.reshape(height, width, picture.shape[2])
+    return levels
 
 
-def _unit(picture: Array) -> Array:
-    """Whole levels as shares of white."""
-    values: Array = picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
-    return values
+def white_of(levels: Array) -> float:
+    """The level of white: the greatest of whole levels; floats are shares of white already."""
+    return float(np.iinfo(levels.dtype).max) if levels.dtype.kind == "u" else 1.0
 
 
 @lru_cache(maxsize=16)

@@ -15,7 +15,7 @@ from videos import read_video, write_video
 
 from trtzoo.cli import main
 from trtzoo.contract.properties import from_properties
-from trtzoo.engines.pictures.sampling import RESIZERS
+from trtzoo.engines.pictures.sampling import RESIZERS, white_of
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 PICTURES = SAMPLES / "pictures"
@@ -78,7 +78,8 @@ def test_the_sample_model_agrees_with_opencvs_own_importer(expected):
     model.setInputParams(scale=1 / 255, size=(320, 320), swapRB=True)
     for path, found in zip(sorted(PICTURES.glob("*.jpg")), expected, strict=True):
         picture = cv2.imread(str(path))
-        resized = RESIZERS["darknet"](picture, 320, 320) * 255
+        levels = RESIZERS["darknet"](picture, 320, 320)
+        resized = levels / white_of(levels) * 255
         classes, scores, boxes = model.detect(resized, confThreshold=0.25, nmsThreshold=0.45)
         scale = np.tile([picture.shape[1] / 320, picture.shape[0] / 320], 2)
         assert len(classes) == len(found)

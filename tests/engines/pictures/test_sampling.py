@@ -11,7 +11,7 @@ from shared import WEIGHTS, needs_weights
 from trtzoo import ConvertSettings, Predictor, ReadOptions, convert, open_runtime
 from trtzoo.contract.meta import ModelMeta, Preprocess
 from trtzoo.engines.pictures.preprocess import prepare
-from trtzoo.engines.pictures.sampling import REMAP_LIMIT, RESIZERS
+from trtzoo.engines.pictures.sampling import REMAP_LIMIT, RESIZERS, white_of
 from trtzoo.engines.pictures.sources import read_picture
 
 
@@ -32,6 +32,12 @@ def resize_image(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
     across = along(picture.astype(np.float64).swapaxes(0, 1), width).swapaxes(0, 1)
     return along(across, height)
+
+
+def resized(way: str, picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A resized picture in shares of white."""
+    levels = RESIZERS[way](picture, height, width)
+    return levels / white_of(levels)
 
 
 def smooth(height: int, width: int, channels: int = 3) -> np.ndarray:
@@ -55,24 +61,24 @@ SIZES = {
 @pytest.mark.parametrize(("size", "new"), SIZES.values(), ids=SIZES)
 def test_darknets_sampling_points(size, new, channels):
     picture = smooth(*size, channels)
-    made = RESIZERS["darknet"](picture, *new)
-    assert made.dtype == np.float32 and made.shape == (*new, channels)
+    made = resized("darknet", picture, *new)
+    assert made.shape == (*new, channels)
     # 1/64 of a pixel in both directions, at up to 16 levels a pixel.
     assert np.abs(made * 255 - resize_image(picture, *new)).max() < 2 * 16 / 64
     if max(size) > max(new):
-        assert np.abs(made - RESIZERS["linear"](picture, *new)).max() > 3 / 255 or new == (1, 1) or 1 in size
+        assert np.abs(made - resized("linear", picture, *new)).max() > 3 / 255 or new == (1, 1) or 1 in size
 
 
 def test_corners_fall_on_corners():
     picture = smooth(97, 131)
-    made = RESIZERS["darknet"](picture, 60, 40)
+    made = resized("darknet", picture, 60, 40)
     for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
         np.testing.assert_allclose(made[corner], picture[corner] / 255, rtol=1e-6)
 
 
 def test_a_picture_longer_than_remap_takes_is_resized_all_the_same():
     picture = np.full((2, REMAP_LIMIT + 5, 3), 77, np.uint8)
-    np.testing.assert_array_equal(RESIZERS["darknet"](picture, 16, 32), np.full((16, 32, 3), np.float32(77) / 255))
+    np.testing.assert_allclose(resized("darknet", picture, 16, 32), np.full((16, 32, 3), 77 / 255), rtol=1e-6)
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])
