@@ -65,15 +65,20 @@ class Recipe:
     letterbox: bool | None = None
     final_layers: bool = False
     bias: bool = True
+    keep_first: bool = False
+    bias_pictures: int = CalibrationSettings.bias_pictures
+    exclude: tuple[str, ...] = ()
+    from_file: bool = False
 
     def settings(self) -> CalibrationSettings:
         """For `calibrate`."""
-        qdq = QdqSettings(final_layers=self.final_layers)
+        qdq = QdqSettings(self.exclude, self.keep_first, self.final_layers)
         return CalibrationSettings(
             CALIBRATION,
             threshold=self.threshold,
             letterbox=self.letterbox,
             recovery="bias" if self.bias else "none",
+            bias_pictures=self.bias_pictures,
             held_out=0,
             cache=None,
             qdq=qdq,
@@ -89,14 +94,18 @@ RECIPES = {
     "minmax": Recipe(Threshold("minmax")),
     "entropy": Recipe(Threshold("entropy")),
     "other resize": Recipe(letterbox=False),
+    "distilled": Recipe(from_file=True),
     "head in INT8": Recipe(final_layers=True),
+    "first in floats": Recipe(keep_first=True),
+    "biases from all pictures": Recipe(bias_pictures=1024),
     "no recovery": Recipe(bias=False),
     "percentile 99.999, no recovery": Recipe(PERCENTILE, bias=False),
     "mse, no recovery": Recipe(Threshold("mse"), bias=False),
     "minmax, no recovery": Recipe(Threshold("minmax"), bias=False),
     "entropy, no recovery": Recipe(Threshold("entropy"), bias=False),
 }
-"""The default is `lp` with corrected biases and the preprocessing of `detect`; the others differ from it as their names say."""
+"""The default is `lp` with corrected biases and the preprocessing of `detect`; the others differ from it as their names say.
+"distilled" takes KEEP/MODEL.npz, which `gpu_distill.py` or `convert --recover distill` wrote."""
 
 
 def detections(model: Model, subject: Subject, files: Sequence[Path]) -> list[dict]:
@@ -157,7 +166,8 @@ def measure(name: str, recipes: Sequence[str], keep: Path, jitters: int) -> None
 
 def calibrated(name: str, model: Model, recipe: str, keep: Path) -> Calibration:
     """The numbers of a recipe."""
-    settings = RECIPES[recipe].settings()
+    wanted = RECIPES[recipe]
+    settings = CalibrationSettings(ranges=keep / f"{name}.npz") if wanted.from_file else wanted.settings()
     if settings.letterbox is not None:
         settings = replace(settings, letterbox=model.meta.preprocess.resize != "letterbox")
     with progress(f"{name}, {recipe}") as report:
