@@ -22,9 +22,10 @@ def test_an_overlap_of_the_threshold_does_not_suppress_in_numpy(threshold, kept)
     assert len(select(HALF, SCORES, settings)[0]) == kept
 
 
+@pytest.mark.parametrize("route", ["plain", "static"])
 @pytest.mark.parametrize(("threshold", "kept"), [(0.5, 2), (float(np.nextafter(np.float32(0.5), np.float32(0))), 1)])
-def test_an_overlap_of_the_threshold_does_not_suppress_in_the_graph(threshold, kept):
-    settings = NmsSettings("plain", iou_thres=threshold, conf_thres=0.25, topk_all=2, candidates=2)
+def test_an_overlap_of_the_threshold_does_not_suppress_in_the_graph(threshold, kept, route):
+    settings = NmsSettings(route, iou_thres=threshold, conf_thres=0.25, topk_all=2, candidates=2)
     session, _ = end_to_end(model_meta(classes=1), settings, 2)
     assert run(session, {"boxes": HALF[None], "scores": SCORES[None]})["num_dets"].item() == kept
 

@@ -86,6 +86,16 @@ def test_random_crowds_need_no_more_steps_than_their_longest_chain(seed: int) ->
     assert found(heads, settings.steps) == expected
 
 
+@pytest.mark.parametrize(("agnostic", "kept"), [(False, [0.9, 0.8]), (True, [0.9])])
+def test_only_boxes_of_a_class_suppress_each_other(agnostic: bool, kept: list[float]) -> None:
+    """The same box twice, of two classes."""
+    settings = NmsSettings("static", class_agnostic=agnostic)
+    heads = {"boxes": np.array([[[0, 0, 9, 9], [0, 0, 9, 9]]], np.float32), "scores": np.zeros((1, 2, 2), np.float32)}
+    heads["scores"][0, [0, 1], [0, 1]] = [0.9, 0.8]
+    outputs = run(end_to_end(model_meta(classes=2), settings, 2)[0], heads)
+    assert outputs["det_scores"][0, : outputs["num_dets"][0, 0]].tolist() == np.float32(kept).tolist()
+
+
 @pytest.mark.parametrize("task", ["detect", "pose", "segment", "obb"])
 def test_holds_nothing_that_a_cuda_graph_cannot(task: str) -> None:
     graph = raw_graph(meta := model_meta(task, 3), 700)
