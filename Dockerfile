@@ -8,8 +8,10 @@ ARG TAG=25.03-py3
 FROM nvcr.io/nvidia/tensorrt:${TAG}
 
 # The image's own Python has the tensorrt module; the environment sees it, and keeps what is installed here apart from it.
+# Ubuntu's Python makes no environments without python3-venv, which NVIDIA's images lack.
 RUN python3 -c "import tensorrt" || /opt/tensorrt/python/python_setup.sh
-RUN python3 -m venv --system-site-packages /opt/trtzoo
+RUN apt-get update && apt-get install -y --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/*
+RUN python3 -m venv --system-site-packages /opt/trtzoo && /opt/trtzoo/bin/python -c "import tensorrt"
 COPY . /src
 RUN /opt/trtzoo/bin/pip install --no-cache-dir /src && rm -rf /src
 

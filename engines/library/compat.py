@@ -25,6 +25,7 @@ Sources: NVIDIA's guide for the migration from 10 to 11, and the names in the bi
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 from collections.abc import Sequence
@@ -206,6 +207,7 @@ def make_runtime(api: Api, log: Any) -> Any:
             f"{api.name} does not start: {cuda_fault(log, api.target) or 'no reason given'}"
         ) from error
     if fault := cuda_fault(log, api.target):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(runtime))  # its destructor ends the process too (11.4)
         raise UnsupportedError(f"{api.name} does not start: {fault}")
     return runtime
 

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from cached_packages import ROOT, installed_or_reason
+
 BACKENDS = ROOT / "tests" / "bundles" / "data" / "backends"
 REQUIREMENT = "nvidia-pytriton==0.7.0"
 PYTHONS = range(8, 14)
@@ -27,29 +28,7 @@ def wheel_or_reason() -> tuple[Path | None, str]:
     """The unpacked wheel, installed once into .cache, or why there is none."""
     if platform.system() != "Linux" or platform.machine() != "x86_64" or sys.version_info.minor not in PYTHONS:
         return None, "the wheel of Triton's server is for Linux on x86-64 and Python 3.8 to 3.13"
-    folder = ROOT / ".cache" / "triton" / "server"
-    if not (folder / "pytriton").is_dir():
-        staging = folder.with_name(f"server.{os.getpid()}")
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-deps",
-            "--no-compile",
-            "--target",
-            str(staging),
-            REQUIREMENT,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            shutil.rmtree(staging, ignore_errors=True)
-            return None, f"pip cannot get {REQUIREMENT}: {done.stderr.strip().splitlines()[-1:]}"
-        with contextlib.suppress(OSError):
-            staging.replace(folder)
-        shutil.rmtree(staging, ignore_errors=True)
-    return folder, ""
+    return installed_or_reason("triton/server", REQUIREMENT)
 
 
 @dataclass
