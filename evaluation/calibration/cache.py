@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,8 @@ def load(path: Path, key: Key | None = None) -> Kept | None:
     return Kept(Quantisation(ranges, biases), unreadable)
 
 
-def save_arrays(path: Path, numbers: Quantisation) -> None:
-    """Write everything of a quantised network, trained weights too, as a numpy archive.
+def save_arrays(path: Path, numbers: Quantisation, notes: Sequence[str] = ()) -> None:
+    """Write everything of a quantised network, trained weights too, and what the user was told, as a numpy archive.
 
     Raises:
         InputError: the file cannot be written.
@@ -86,6 +86,7 @@ def save_arrays(path: Path, numbers: Quantisation) -> None:
     arrays = {f"{part}|{name}": array for part, entries in parts.items() for name, array in entries.items()}
     arrays["names"] = np.array(list(numbers.thresholds))
     arrays["thresholds"] = np.array(list(numbers.thresholds.values()))
+    arrays["notes"] = np.array(list(notes), dtype=np.str_)
     with atomic_write(path) as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
@@ -107,6 +108,12 @@ def load_arrays(path: Path) -> Quantisation:
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} holds no ranges that can be read ({error}); calibrate again") from error
     return Quantisation(thresholds, **parts)
+
+
+def read_notes(path: Path) -> tuple[str, ...]:
+    """What `save_arrays` was given to tell; the archive was read before."""
+    with np.load(path, allow_pickle=False) as archive:
+        return tuple(archive["notes"].tolist()) if "notes" in archive else ()
 
 
 def _digest(key: Key) -> str:

@@ -94,7 +94,8 @@ def _distilled(
     kind = f"distill-{wanted.steps}x{wanted.batch}-{wanted.rate:g}-{wanted.seed}"
     path = calibration.cache.with_suffix(f".{kind}.npz") if calibration.cache else None
     if path and path.is_file():
-        return replace(calibration, numbers=cache.load_arrays(path), cache=path, cached=True)
+        numbers, notes = cache.load_arrays(path), cache.read_notes(path)
+        return replace(calibration, numbers=numbers, cache=path, cached=True, recovered=notes)
     checkpoint = path.with_suffix(".pt") if path else None
     files = calibration.readable
     distil = _training().distil
@@ -102,7 +103,7 @@ def _distilled(
     start = calibration.numbers
     found = distil(network, graph, calibration.points, start, files, wanted, checkpoint, progress, correct)
     if path:
-        cache.save_arrays(path, found.numbers)
+        cache.save_arrays(path, found.numbers, (found.note,))
     return replace(calibration, numbers=found.numbers, cache=path, cached=False, recovered=(found.note,))
 
 

@@ -278,6 +278,7 @@ def test_from_settings_to_a_cached_archive(start, files, tmp_path):
     assert again.cached
     assert again.numbers.thresholds == first.numbers.thresholds
     assert "kept aside went from" in first.notes[-1]
+    assert again.notes[-1] == first.notes[-1], "what was told is told again"
 
 
 def test_refusals(start, files, tmp_path):
