@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ...data.datasets.truth import Dataset, Sample, Truth
 from ...engines.pictures.detections import Detections, corners
-from ...files import staged
+from ...files import atomic_write
 from ...graph.weights import Array
 
 
 class JsonList:
     """A JSON list in a file, a record a line."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
+        import msgspec
+
         self._stream, self.count = stream, 0
+        self._encode = msgspec.json.Encoder().encode
 
     def write(self, record: Mapping[str, Any]) -> None:
-        self._stream.write((",\n" if self.count else "[\n") + json.dumps(record))
+        self._stream.write((b",\n" if self.count else b"[\n") + self._encode(record))
         self.count += 1
 
     def end(self) -> None:
-        self._stream.write("\n]" if self.count else "[]")
+        self._stream.write(b"\n]" if self.count else b"[]")
 
 
 @contextmanager
@@ -37,7 +39,7 @@ def prediction_file(path: Path) -> Iterator[JsonList]:
     Raises:
         InputError: the file cannot be written.
     """
-    with staged(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+    with atomic_write(path) as stream:
         documents = JsonList(stream)
         yield documents
         documents.end()
@@ -122,8 +124,18 @@ class TruthRecords:
             record["segmentation"] = truth.masks[row]
         return record
 
-    def document(self) -> dict[str, Any]:
-        """COCO's file as a dictionary."""
+    def write(self, path: Path) -> None:
+        """Write COCO's file of annotations.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        import msgspec
+
+        with atomic_write(path) as stream:
+            stream.write(msgspec.json.encode(self._document()))
+
+    def _document(self) -> dict[str, Any]:
         pairs = zip(self._dataset.categories, self._dataset.names, strict=True)
         categories = [{"id": number, "name": name} for number, name in pairs]
         return {"images": self._images, "annotations": self._annotations, "categories": categories}

@@ -14,7 +14,7 @@ import numpy as np
 from ...data.datasets.truth import Dataset
 from ...engines.runtimes.base import Runtime
 from ...errors import InputError
-from ...files import make_folder, write_json
+from ...files import make_folder
 from ..environment import describe_environment
 from ..models import describe_model, labels_of
 from ..results_file import write_results
@@ -122,7 +122,7 @@ def _evaluate(call: _Call, done: _Done, path: Path, label: str, runtime: Runtime
     with prediction_file(predictions) as records:
         run = run_model(runtime, call.dataset, settings, call.wanted, call.library, records, call.track)
         found = records.count
-    write_json(call.folder / TRUTH, run.truth.document())
+    run.truth.write(call.folder / TRUTH)
     matches = {metric: run.judge.matches(metric) for metric in run.judge.metrics if metric != "dota"}
     curves = {metric: curves_by_class(one) for metric, one in matches.items()}
     coco = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from ....errors import MissingDependencyError
 from ....graph.weights import Array
+from .coco_findings import Findings
 
 BOX_LABELS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 POINT_LABELS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
@@ -79,49 +79,91 @@ def coco_library() -> CocoLibrary:
 def coco_figures(
     library: CocoLibrary, truth: Path, predictions: Path, metric: str, sigmas: Sequence[float] | None = None
 ) -> CocoFigures:
-    """Evaluate a file of results against a file of annotations.
+    """Evaluate a file of results against a file of annotations, some categories at a time: COCO's rule knows each by itself.
 
     Args:
         library: that evaluates.
         truth: COCO annotations; only the pictures in it count.
-        predictions: COCO results of the same pictures.
+        predictions: COCO results of the same pictures, a record a line.
         metric: "box", "mask" or "keypoints".
         sigmas: [P] of another skeleton than COCO's.
     """
+    import msgspec
+
     labels = POINT_LABELS if metric == "keypoints" else BOX_LABELS
-    records = json.loads(predictions.read_bytes())
-    if not records:
-        return CocoFigures(dict.fromkeys(labels, 0.0), {})
-    with contextlib.redirect_stdout(io.StringIO()):
-        annotations = library.coco(str(truth))
-        evaluation = library.evaluation(annotations, annotations.loadRes(records), TYPES[metric])
-        if sigmas is not None and metric == "keypoints":
-            evaluation.params.kpt_oks_sigmas = np.array(sigmas)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        if sigmas is not None and metric == "keypoints" and len(sigmas) != 17:
-            return CocoFigures(_keypoint_means(evaluation), _by_category(evaluation))
-        evaluation.summarize()
-    figures = {label: float(value) for label, value in zip(labels, evaluation.stats, strict=False)}
-    return CocoFigures(figures, _by_category(evaluation))
+    document = msgspec.json.decode(truth.read_bytes())
+    with Findings(predictions) as findings, contextlib.redirect_stdout(io.StringIO()):
+        if not len(findings):
+            return CocoFigures(dict.fromkeys(labels, 0.0), {})
+        tables = [
+            _evaluate(library, _part(document, group), findings.of(group), metric, sigmas)
+            for group in findings.groups(category["id"] for category in document["categories"])
+        ]
+    precision = np.concatenate([table.precision for table in tables], axis=2)
+    recall = np.concatenate([table.recall for table in tables], axis=1)
+    numbers = [number for table in tables for number in table.categories]
+    means = {number: _mean(precision[:, :, row, 0, -1]) for row, number in enumerate(numbers)}
+    figures = _point_figures(precision, recall) if metric == "keypoints" else _box_figures(precision, recall)
+    return CocoFigures(figures, {number: value for number, value in means.items() if value >= 0})
 
 
-def _keypoint_means(evaluation: Any) -> dict[str, float]:
-    """AP and AR of a skeleton for which the library has no summary of its own."""
-    precision, recall = np.array(evaluation.eval["precision"]), np.array(evaluation.eval["recall"])
+@dataclass(frozen=True)
+class _Tables:
+    """What COCO's evaluation gives for some categories.
+
+    Attributes:
+        categories: [K] numbers.
+        precision: [T, R, K, A, M] by overlap, recall, category, size of objects and most findings; -1 where nothing is labelled.
+        recall: [T, K, A, M].
+    """
+
+    categories: list[int]
+    precision: Array
+    recall: Array
+
+
+def _evaluate(
+    library: CocoLibrary,
+    truth: dict[str, Any],
+    records: list[dict[str, Any]],
+    metric: str,
+    sigmas: Sequence[float] | None,
+) -> _Tables:
+    annotations = library.coco()
+    annotations.dataset = truth
+    annotations.createIndex()
+    evaluation = library.evaluation(annotations, annotations.loadRes(records), TYPES[metric])
+    if sigmas is not None and metric == "keypoints":
+        evaluation.params.kpt_oks_sigmas = np.array(sigmas)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    numbers = [int(number) for number in evaluation.params.catIds]
+    return _Tables(numbers, np.array(evaluation.eval["precision"]), np.array(evaluation.eval["recall"]))
+
+
+def _part(document: dict[str, Any], categories: Collection[int]) -> dict[str, Any]:
+    """The annotations of some categories on all pictures."""
     return {
-        "AP": _mean(precision[:, :, :, 0, -1]),
-        "AP50": _mean(precision[0, :, :, 0, -1]),
-        "AP75": _mean(precision[5, :, :, 0, -1]),
-        "AR": _mean(recall[:, :, 0, -1]),
+        "images": document["images"],
+        "annotations": [one for one in document["annotations"] if one["category_id"] in categories],
+        "categories": [one for one in document["categories"] if one["id"] in categories],
     }
 
 
-def _by_category(evaluation: Any) -> dict[int, float]:
-    """AP over overlaps, for all sizes of objects, of each category that is labelled."""
-    precision = np.array(evaluation.eval["precision"])[:, :, :, 0, -1]
-    values = {int(number): _mean(precision[:, :, row]) for row, number in enumerate(evaluation.params.catIds)}
-    return {number: value for number, value in values.items() if value >= 0}
+def _box_figures(precision: Array, recall: Array) -> dict[str, float]:
+    """COCO's twelve figures of boxes and masks: means over what is labelled, by overlap, size of objects and most findings."""
+    by_precision = [precision[:, :, :, 0, 2], precision[0, :, :, 0, 2], precision[5, :, :, 0, 2]]
+    by_precision += [precision[:, :, :, size, 2] for size in (1, 2, 3)]
+    by_recall = [recall[:, :, 0, most] for most in (0, 1, 2)] + [recall[:, :, size, 2] for size in (1, 2, 3)]
+    return dict(zip(BOX_LABELS, map(_mean, by_precision + by_recall), strict=True))
+
+
+def _point_figures(precision: Array, recall: Array) -> dict[str, float]:
+    """COCO's ten figures of keypoints, likewise."""
+    by_precision = [precision[:, :, :, 0, 0], precision[0, :, :, 0, 0], precision[5, :, :, 0, 0]]
+    by_precision += [precision[:, :, :, size, 0] for size in (1, 2)]
+    by_recall = [recall[:, :, 0, 0], recall[0, :, 0, 0], recall[5, :, 0, 0], recall[:, :, 1, 0], recall[:, :, 2, 0]]
+    return dict(zip(POINT_LABELS, map(_mean, by_precision + by_recall), strict=True))
 
 
 def _mean(values: Array) -> float:

@@ -18,7 +18,9 @@ from trtzoo.data.datasets.load import load_dataset
 from trtzoo.engines.runtimes.open import open_runtime
 from trtzoo.errors import InputError
 from trtzoo.evaluation.results_file import as_results, read_document
+from trtzoo.evaluation.validation.metrics import coco_findings
 from trtzoo.evaluation.validation.metrics import coco_library as library
+from trtzoo.evaluation.validation.metrics.coco_library import TYPES
 from trtzoo.evaluation.validation.results import ValResults
 from trtzoo.evaluation.validation.run import ValSettings, suppresses_fast, suppression_for
 from trtzoo.evaluation.validation.validate import validate
@@ -64,11 +66,13 @@ OFFICIAL = {"detect": ["bbox"], "pose": ["bbox", "keypoints"], "segment": ["bbox
 
 @pytest.mark.parametrize("task", OFFICIAL)
 @pytest.mark.parametrize("fallback", [False, True], ids=["faster-coco-eval", "pycocotools"])
-def test_cocos_figures_are_those_of_pycocotools_on_the_saved_files(tmp_path, task, fallback, monkeypatch):
+@pytest.mark.parametrize("most", [1, coco_findings.MOST], ids=["by category", "all at once"])
+def test_cocos_figures_are_those_of_pycocotools_on_the_saved_files(tmp_path, task, fallback, most, monkeypatch):
     """Its own skeleton apart: pycocotools is told the same spread of the points."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    monkeypatch.setattr(coco_findings.Findings.groups, "__defaults__", (most,))
     if fallback:
         monkeypatch.setitem(__import__("sys").modules, "faster_coco_eval", None)
     done = run([model(tmp_path / "m", task)], mislabelled(tmp_path / "set", task), tmp_path / "out")
@@ -82,11 +86,12 @@ def test_cocos_figures_are_those_of_pycocotools_on_the_saved_files(tmp_path, tas
                 evaluation.params.kpt_oks_sigmas = np.array([0.5, 0.5])
             evaluation.evaluate()
             evaluation.accumulate()
-            precision = evaluation.eval["precision"]
-            everything = precision[:, :, :, 0, -1]
-            assert metric.coco["AP"] == pytest.approx(everything[everything > -1].mean(), abs=1e-6)
-            assert metric.coco["AP50"] == pytest.approx(everything[0][everything[0] > -1].mean(), abs=1e-6)
+            evaluation.summarize()
+            np.testing.assert_allclose(list(metric.coco.values()), evaluation.stats, atol=1e-6)
             assert 0.3 < metric.coco["AP"] < 0.9
+            precision = evaluation.eval["precision"][:, :, :, 0, -1].mean(axis=(0, 1))
+            by_class = [one.coco[name] for one in done.models[0].classes for name in one.coco if TYPES[name] == kind]
+            np.testing.assert_allclose(by_class, precision, atol=1e-6)
 
 
 def test_what_is_wrong_counts(tmp_path):
