@@ -14,6 +14,7 @@ from trtzoo.errors import ModelError, UnsupportedError
 
 torch = pytest.importorskip("torch", reason="the oracle of these tests is computed by torch")
 y5 = pytest.importorskip("yolov5_torch")
+models = pytest.importorskip("yolov5_models")
 nn = torch.nn
 
 ANCHORS = [[10, 13, 16, 30], [30, 61, 62, 45], [116, 90, 156, 198], [300, 310, 400, 390]]
@@ -88,28 +89,28 @@ def release_1():
     """Before release 2.0 the head's convolutions were layers of their own."""
     layers, sources, strides = backbone(2)
     convs = [(source, nn.Conv2d(8, 2 * 7, 1)) for source in sources]
-    head = y5.Detect(2, ANCHORS[:2], strides, [8, 8], buffer=True, convs=False)
+    head = models.Detect(2, ANCHORS[:2], strides, [8, 8], buffer=True, convs=False)
     return [*layers, *convs, ([-2, -1], head)]
 
 
 HEADS = {
-    "three levels": lambda: head_case(3, lambda *a: y5.Detect(2, *a)),
-    "four levels, P6": lambda: head_case(4, lambda *a: y5.Detect(2, *a)),
-    "anchors as a buffer in pixels": lambda: head_case(3, lambda *a: y5.Detect(2, *a, buffer=True)),
+    "three levels": lambda: head_case(3, lambda *a: models.Detect(2, *a)),
+    "four levels, P6": lambda: head_case(4, lambda *a: models.Detect(2, *a)),
+    "anchors as a buffer in pixels": lambda: head_case(3, lambda *a: models.Detect(2, *a, buffer=True)),
     "release 1.0": release_1,
-    "an appended NMS": lambda: [*head_case(3, lambda *a: y5.Detect(2, *a)), (-1, y5.NMS())],
-    "segmentation": lambda: head_case(3, lambda *a: y5.Segment(2, *a)),
-    "keypoints, 5 points": lambda: head_case(3, lambda *a: y5.KeypointDetect(5, *a)),
-    "keypoints, P6": lambda: head_case(4, lambda *a: y5.KeypointDetect(17, *a)),
-    "classification": lambda: [(-1, y5.Conv(3, 8, 3, 2)), (-1, y5.Classify(8, 5))],
+    "an appended NMS": lambda: [*head_case(3, lambda *a: models.Detect(2, *a)), (-1, models.NMS())],
+    "segmentation": lambda: head_case(3, lambda *a: models.Segment(2, *a)),
+    "keypoints, 5 points": lambda: head_case(3, lambda *a: models.KeypointDetect(5, *a)),
+    "keypoints, P6": lambda: head_case(4, lambda *a: models.KeypointDetect(17, *a)),
+    "classification": lambda: [(-1, y5.Conv(3, 8, 3, 2)), (-1, models.Classify(8, 5))],
     "classification before 6.2": lambda: [
-        (-1, y5.Conv(3, 8, 3, 2)), (-1, y5.Conv(8, 8, 3, 2)), ([0, 1], y5.Classify(16, 5, old=True)),
+        (-1, y5.Conv(3, 8, 3, 2)), (-1, y5.Conv(8, 8, 3, 2)), ([0, 1], models.Classify(16, 5, old=True)),
     ],
 }  # fmt: skip
 
 
 def model_of(layers, classes=2):
-    return y5.randomise(y5.Model(layers, [f"thing{number}" for number in range(classes)]), seed=7)
+    return models.randomise(models.Model(layers, [f"thing{number}" for number in range(classes)]), seed=7)
 
 
 def convert(path, options=None):
@@ -144,7 +145,7 @@ STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 
 def check(layers, tmp_path, classes=2, root=""):
     model = model_of(layers, classes)
-    y5.save(model, tmp_path / "model.pt", root)
+    models.save(model, tmp_path / "model.pt", root)
     network = convert(tmp_path / "model.pt")
     images = torch.rand((2, 3, HEIGHT, WIDTH), generator=torch.Generator().manual_seed(3))
     actual, expected = (
@@ -161,7 +162,7 @@ def check(layers, tmp_path, classes=2, root=""):
 @pytest.mark.parametrize("name", BLOCKS)
 def test_block(name, tmp_path):
     layers = BLOCKS[name]()
-    head = y5.Detect(2, ANCHORS[:1], [2], [8])
+    head = models.Detect(2, ANCHORS[:1], [2], [8])
     check([*layers, ([-1], head)], tmp_path)
 
 
@@ -180,7 +181,7 @@ def test_package_paths_are_the_same_family(tmp_path):
 def test_names_may_be_a_dict_or_come_from_a_file(tmp_path):
     model = model_of(HEADS["three levels"]())
     model.names = {1: "cat", 0: "dog"}
-    y5.save(model, tmp_path / "model.pt")
+    models.save(model, tmp_path / "model.pt")
     assert convert(tmp_path / "model.pt").meta.names == ("dog", "cat")
     (tmp_path / "names.txt").write_text("apple\npear\n")
     options = ReadOptions(img_size=(HEIGHT, WIDTH), names=tmp_path / "names.txt")
@@ -189,7 +190,7 @@ def test_names_may_be_a_dict_or_come_from_a_file(tmp_path):
 
 @pytest.mark.parametrize(("trained", "expected"), [([640, 832], 832), (1000, 1024), (1280, 1280), (10**9, 640)])
 def test_a_p6_model_takes_the_size_it_was_trained_at(trained, expected, tmp_path):
-    y5.save(model_of(HEADS["four levels, P6"]()), tmp_path / "model.pt", opt={"img_size": trained})
+    models.save(model_of(HEADS["four levels, P6"]()), tmp_path / "model.pt", opt={"img_size": trained})
     assert convert(tmp_path / "model.pt", ReadOptions()).meta.imgsz == (expected, expected)
 
 
@@ -200,7 +201,7 @@ def test_an_unknown_layer_is_named_with_what_to_do(tmp_path):
 
     Swirl.__module__ = y5.__name__
     layers = HEADS["three levels"]()
-    y5.save(model_of([*layers[:2], (-1, Swirl()), *shifted(layers[2:])]), tmp_path / "model.pt")
+    models.save(model_of([*layers[:2], (-1, Swirl()), *shifted(layers[2:])]), tmp_path / "model.pt")
     network = convert(tmp_path / "model.pt")
     with pytest.raises(UnsupportedError, match=r"layer model\.2: .*models\.common\.Swirl.*--family torch.*ONNX"):
         to_graph(network, 1, 17)
@@ -211,11 +212,11 @@ def shifted(layers):
 
 
 def test_an_unknown_head_is_named_with_what_to_do(tmp_path):
-    class IDetect(y5.Detect):
+    class IDetect(models.Detect):
         pass
 
     IDetect.__module__ = y5.__name__
-    y5.save(model_of(head_case(3, lambda *a: IDetect(2, *a))), tmp_path / "model.pt")
+    models.save(model_of(head_case(3, lambda *a: IDetect(2, *a))), tmp_path / "model.pt")
     with pytest.raises(UnsupportedError, match=r"layer model\.5, the last: .*IDetect.*ONNX"):
         convert(tmp_path / "model.pt")
 
@@ -235,6 +236,6 @@ def test_a_head_that_contradicts_itself_is_refused(change, message, tmp_path):
     model = model_of(HEADS["three levels"]())
     for name, value in change.items():
         setattr(model.model[-1], name, value)
-    y5.save(model, tmp_path / "model.pt")
+    models.save(model, tmp_path / "model.pt")
     with pytest.raises(ModelError, match=message):
         convert(tmp_path / "model.pt")

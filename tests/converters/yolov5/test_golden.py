@@ -131,7 +131,7 @@ def test_the_two_focus_orders_are_kept_apart():
         stored = block_conv(load_model_record(GOLDEN / name / "model.pt")[0].child("model").child("0").child("conv"))
         graph, _ = to_graph(network, 1, 17)
         first = next(node for node in graph.nodes if node.op == "Conv")
-        kernel, blocks = np.asarray(first.inputs[1]._values.load()), np.split(stored.folded()[0].load(), 4, axis=1)
+        kernel, blocks = first.inputs[1].values, np.split(stored.folded()[0].load(), 4, axis=1)
         for (row, column), block in zip(cells, blocks, strict=True):
             np.testing.assert_array_equal(kernel[:, :, row::2, column::2], block)
 
