@@ -77,6 +77,13 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         "--no-tf32", action="store_true", help="multiply FP32 layers in full FP32 (default: TF32, as the library does)"
     )
     tuning.add_argument(
+        "--without-tactics",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="sources of kernels to leave out, such as CUDNN CUBLAS, which saves memory (default: none)",
+    )
+    tuning.add_argument(
         "--compute-capability",
         nargs="+",
         default=[],
@@ -196,6 +203,7 @@ def _build_settings(options: argparse.Namespace) -> BuildSettings:
         version_compatible=options.version_compatible,
         hardware_compatible=options.hardware_compatible,
         tf32=not options.no_tf32,
+        without_tactics=tuple(options.without_tactics),
         compute_capabilities=tuple(options.compute_capability),
         device=options.device,
         verbose=options.verbose,

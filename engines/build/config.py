@@ -27,6 +27,7 @@ def make_config(api: Api, builder: Any, settings: BuildSettings) -> Any:
         compat.set_level(api, config, settings.opt_level)
     if not settings.tf32:
         config.clear_flag(trt.BuilderFlag.TF32)
+    compat.leave_out_tactics(api, config, settings.without_tactics)
     compat.set_portability(
         api, config, settings.hardware_compatible, settings.version_compatible, settings.compute_capabilities
     )

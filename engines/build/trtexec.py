@@ -7,6 +7,7 @@ Which flag exists in which version (help texts and option parsers of trtexec 8.5
 | build without timing the engine | `--buildOnly` | `--skipInference` | `--skipInference` | `--skipInference` |
 | types as in the graph | no | no | `--stronglyTyped` | always |
 | `--fp16`, `--int8` | yes | yes | yes, not with `--stronglyTyped` | no |
+| `--noTF32`, `--tacticSources=-CUDNN` | yes | yes | yes | yes |
 | `--memPoolSize=workspace:MiB` | yes | yes | yes | yes |
 | `--builderOptimizationLevel`, `--versionCompatible`, `--hardwareCompatibilityLevel` | no | yes | yes | yes |
 """
@@ -94,6 +95,10 @@ def _tuning(version: tuple[int, int], settings: BuildSettings) -> Iterator[str]:
         yield f"--memPoolSize=workspace:{settings.workspace_gib * GIB / _MIB:g}"
     if settings.opt_level is not None:
         yield f"--builderOptimizationLevel={settings.opt_level}"
+    if not settings.tf32:
+        yield "--noTF32"
+    if settings.without_tactics:
+        yield f"--tacticSources={','.join(f'-{name}' for name in settings.without_tactics)}"
     if settings.version_compatible:
         yield "--versionCompatible"
     if settings.hardware_compatible:

@@ -230,6 +230,23 @@ def set_level(api: Api, config: Any, level: int) -> None:
     config.builder_optimization_level = level
 
 
+def leave_out_tactics(api: Api, config: Any, names: Sequence[str]) -> None:
+    """Take no kernels from these sources.
+
+    Raises:
+        InputError: the library knows no such source.
+    """
+    if not names:
+        return
+    trt, sources = api.trt, config.get_tactic_sources()
+    known = trt.TacticSource.__members__
+    for name in names:
+        if name not in known:
+            raise InputError(f"--without-tactics {name}: {api.name} knows {', '.join(sorted(known))}")
+        sources &= ~(1 << int(known[name]))
+    config.set_tactic_sources(sources)
+
+
 def set_portability(api: Api, config: Any, hardware: bool, version: bool, capabilities: Sequence[str]) -> None:
     """Say which GPUs and versions the engine is to run on besides those at hand.
 

@@ -35,6 +35,7 @@ class BuildSettings:
         version_compatible: the engine also runs on later versions of TensorRT.
         hardware_compatible: the engine also runs on other GPUs from Ampere on.
         tf32: let FP32 layers multiply in TF32 (10 bits of mantissa), which every TensorRT does by default.
+        without_tactics: sources of kernels that the builder leaves out, by the library's names, such as "CUDNN".
         compute_capabilities: GPUs that a TensorRT-RTX engine is for, such as "8.9"; empty is every one from Ampere on.
         device: number of the GPU that builds.
         verbose: hand on everything that the library says, not only warnings.
@@ -55,6 +56,7 @@ class BuildSettings:
     version_compatible: bool = False
     hardware_compatible: bool = False
     tf32: bool = True
+    without_tactics: tuple[str, ...] = ()
     compute_capabilities: tuple[str, ...] = ()
     device: int = 0
     verbose: bool = False

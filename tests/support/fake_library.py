@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -198,7 +199,11 @@ class IBuilderConfig(Strict):
     def set_memory_pool_limit(self, pool: str, pool_size: int) -> None:
         self._ways.calls.append(f"{pool} {pool_size}")
 
+    def get_tactic_sources(self) -> int:
+        return sum(1 << int(source) for source in _tactics(self._ways.version))
+
     def set_tactic_sources(self, tactic_sources: int) -> bool:
+        self._ways.calls.append(f"tactics {tactic_sources:b}")
         return True
 
     def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
@@ -542,7 +547,7 @@ def fake_library(version: str = "10.16.1.11", **how: Any) -> Any:
         "NetworkDefinitionCreationFlag": _flags(version), "LayerType": _members(version, "LayerType"),
         "LayerInformationFormat": _Words("JSON"), "TensorIOMode": _Words("INPUT", "OUTPUT"),
         "BuilderFlag": _members(version, "BuilderFlag"), "ProfilingVerbosity": _Words("DETAILED"),
-        "MemoryPoolType": _Words("WORKSPACE"), "TacticSource": _Words("CUBLAS"),
+        "MemoryPoolType": _Words("WORKSPACE"), "TacticSource": _tactics(version),
         "HardwareCompatibilityLevel": _Words("AMPERE_PLUS"),
     }  # fmt: skip
     known = names_of(version)
@@ -554,6 +559,12 @@ def fake_library(version: str = "10.16.1.11", **how: Any) -> Any:
 
 def _members(version: str, kind: str) -> _Words:
     return _Words(*(name.partition(".")[2] for name in names_of(version) if name.startswith(f"{kind}.")))
+
+
+def _tactics(version: str) -> Any:
+    order = ("CUBLAS", "CUBLAS_LT", "CUDNN", "EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS")
+    known = {name: bit for bit, name in enumerate(order) if f"TacticSource.{name}" in names_of(version)}
+    return IntEnum("TacticSource", known)
 
 
 def _flags(version: str) -> _Words:

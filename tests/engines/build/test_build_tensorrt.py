@@ -264,6 +264,21 @@ def test_tf32_is_on_unless_it_is_not_wanted(tmp_path: Path, monkeypatch: pytest.
     assert "TF32" not in flags_of(path)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sources_of_kernels_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """TensorRT 11 knows neither cuDNN nor cuBLAS."""
+    module = install(monkeypatch, version)
+    path = write_tiny(tmp_path / "t.onnx")
+    if version.startswith("11"):
+        with pytest.raises(
+            InputError, match=r"--without-tactics CUDNN: .* knows EDGE_MASK_CONVOLUTIONS, JIT_CONVOLUTIONS"
+        ):
+            made(path, BuildSettings(without_tactics=("CUDNN",)))
+    else:
+        made(path, BuildSettings(without_tactics=("CUDNN", "CUBLAS")))
+        assert "tactics 11010" in module._ways.calls
+
+
 @pytest.mark.parametrize("version", VERSIONS[1:])
 def test_plugins_cannot_be_taken_along_to_other_versions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str

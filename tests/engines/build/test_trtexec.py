@@ -34,12 +34,13 @@ def test_precision_flags(version: tuple[int, int], precision: str, expected: str
 def test_everything_at_once() -> None:
     settings = BuildSettings(
         min_batch=1, opt_batch=4, max_batch=16, workspace_gib=0.5, opt_level=4, timing_cache=Path("cache"),
-        version_compatible=True, hardware_compatible=True, device=2, verbose=True,
+        version_compatible=True, hardware_compatible=True, tf32=False, without_tactics=("CUDNN", "CUBLAS"), device=2, verbose=True,
     )  # fmt: skip
     assert trtexec_line(ONNX, ENGINE, (10, 9), settings, tiny_meta(None)).split()[3:] == [
         "--stronglyTyped",
         "--minShapes=images:1x3x32x48", "--optShapes=images:4x3x32x48", "--maxShapes=images:16x3x32x48",
-        "--memPoolSize=workspace:512", "--builderOptimizationLevel=4", "--versionCompatible",
+        "--memPoolSize=workspace:512", "--builderOptimizationLevel=4", "--noTF32",
+        "--tacticSources=-CUDNN,-CUBLAS", "--versionCompatible",
         "--hardwareCompatibilityLevel=ampere+", "--timingCacheFile=cache/trtexec_10.9.timing", "--device=2", "--verbose",
         "--skipInference",
     ]  # fmt: skip
