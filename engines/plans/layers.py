@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 _SHORT = {
@@ -59,16 +59,6 @@ class Layer:
             return UNKNOWN
         reads, writes = (next((kind for kind in kinds if kind in _FLOATS), "") for kinds in (self.reads, self.writes))
         return f"{reads} > {writes}" if reads and writes and reads != writes else writes or reads
-
-    def document(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
-
-    @staticmethod
-    def from_document(document: Mapping[str, Any]) -> Layer:
-        """What `document` wrote."""
-        lists = {key: tuple(document.get(key, ())) for key in ("reads", "writes", "nodes")}
-        return Layer(document["name"], document["kind"], **lists)
 
 
 def by_precision(layers: Sequence[Layer]) -> dict[str, int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ...contract.documents import from_document, to_document
 from ...contract.meta import ModelMeta
-from ...contract.properties import from_properties, to_properties
+from ...contract.properties import meta_of, to_properties
 from ...errors import InputError
 from ...files import atomic_write
 from .layers import Layer, by_precision
@@ -81,15 +81,8 @@ def write_manifest(manifest: Manifest, engine: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    plain = {entry.name: getattr(manifest, entry.name) for entry in fields(manifest)}
-    document = plain | {
-        "schema": SCHEMA,
-        "settings": to_document(manifest.settings),
-        "precision": manifest.precision,
-        "meta": json.loads(to_properties(manifest.meta)["trtzoo"]) if manifest.meta else None,
-        "tensors": [asdict(tensor) for tensor in manifest.tensors],
-        "layers": [layer.document() for layer in manifest.layers],
-    }
+    meta = {"meta": json.loads(to_properties(manifest.meta)["trtzoo"])} if manifest.meta else {}
+    document = to_document(manifest) | {"schema": SCHEMA, "precision": manifest.precision} | meta
     with atomic_write(manifest_path(engine)) as stream:
         stream.write(_text(document).encode())
 
@@ -114,23 +107,14 @@ def read_manifest(engine: Path) -> Manifest | None:
     path = manifest_path(engine)
     if not path.is_file():
         return None
+    advice = "build the engine again with --force"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] > SCHEMA:
-            raise InputError(f"{path} was written by a later trtzoo (schema {document['schema']}); upgrade trtzoo")
-        return _from_document(document, str(path))
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise InputError(f"{path} is damaged ({error}); build the engine again with --force") from error
-
-
-def _from_document(document: dict[str, Any], where: str) -> Manifest:
-    plain = ("target", "version", "gpu", "onnx", "onnx_sha256", "plan_bytes", "plan_sha256", "memory", "seconds")
-    meta = document["meta"]
-    return Manifest(
-        **{key: document[key] for key in (*plain, "peak_mib", "built")},
-        settings=from_document(document["settings"], BuildSettings, where, "build the engine again with --force"),
-        tensors=tuple(EngineTensor.from_document(entry) for entry in document["tensors"]),
-        layers=tuple(Layer.from_document(entry) for entry in document["layers"]),
-        meta=from_properties({"trtzoo": json.dumps(meta)}, where) if meta else None,
-        warnings=tuple(document["warnings"]),
-    )
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path} is damaged ({error}); {advice}") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise InputError(f"{path} was written by a later trtzoo (schema {schema}); upgrade trtzoo")
+    meta = document.pop("meta", None) if isinstance(document, dict) else None
+    manifest = from_document(document, Manifest, str(path), advice)
+    return replace(manifest, meta=meta_of(meta, str(path))) if meta else manifest

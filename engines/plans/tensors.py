@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -24,9 +22,3 @@ class EngineTensor:
     dtype: str
     shape: tuple[int, ...]
     profile: tuple[tuple[int, ...], ...] = ()
-
-    @staticmethod
-    def from_document(entry: Mapping[str, Any]) -> EngineTensor:
-        """The tensor that a JSON object describes."""
-        profile = tuple(tuple(shape) for shape in entry["profile"])
-        return EngineTensor(entry["name"], entry["mode"], entry["dtype"], tuple(entry["shape"]), profile)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from trtzoo.contract.documents import from_document, to_document
 from trtzoo.engines.plans.layers import Layer, by_precision, parse_report, parse_tensors
 
 X, A, B, C = (
@@ -122,5 +123,7 @@ def test_no_report() -> None:
 
 
 def test_layers_survive_json() -> None:
-    for layer in parse_report(TEXT):
-        assert Layer.from_document(json.loads(json.dumps(layer.document()))) == layer
+    layers = parse_report(TEXT)
+    assert (
+        from_document(json.loads(json.dumps(to_document(layers))), tuple[Layer, ...], "it", "make it again") == layers
+    )
