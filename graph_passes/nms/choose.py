@@ -83,7 +83,7 @@ def _efficient(meta: ModelMeta, wanted: Suppression, target: Target) -> str | No
     if target.tensorrt is None:
         return f"{target} has no EfficientNMS_TRT plugin"
     if wanted.class_agnostic and target.tensorrt < AGNOSTIC_SINCE:
-        return f"the plugin has no class-agnostic mode before TensorRT 8.6, the target is {target}"
+        return f"the plugin has no class-agnostic mode up to TensorRT 8.6.0, the target is {target}"
     return None
 
 

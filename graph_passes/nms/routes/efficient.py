@@ -19,8 +19,9 @@ from ..raw_heads import Heads
 from .efficient_idx import DOMAIN
 
 PLUGIN = "EfficientNMS_TRT"
-AGNOSTIC_SINCE = (8, 6)
-"""TensorRT that brought the attribute `class_agnostic`; older ones refuse it."""
+AGNOSTIC_SINCE = (9, 0)
+"""TensorRT in which the plugin surely has the attribute `class_agnostic`: 8.6.1 brought it, but 8.6.0, which names itself
+8.6 too, ignores it, as 8.5 does, and would suppress class by class."""
 
 
 def rows(emit: Emitter, heads: Heads, settings: GraphNms, target: Target) -> dict[str, Tensor]:

@@ -34,7 +34,8 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
 
 @pytest.mark.parametrize("batch", [None, 4])
 @pytest.mark.parametrize(
-    ("target", "agnostic"), [("tensorrt:8.5", False), ("tensorrt:8.6", True), ("deepstream:9.1", True)]
+    ("target", "agnostic"),
+    [("tensorrt:8.5", False), ("tensorrt:8.6", False), ("tensorrt:9.0", True), ("deepstream:9.1", True)],
 )
 def test_efficient_nms(target: str, agnostic: bool, batch: int | None) -> None:
     model, node = plugin_node(target, batch, route="efficient", topk_all=50, conf_thres=0.3, iou_thres=0.6)
