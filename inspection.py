@@ -151,6 +151,8 @@ def _inspect_engine(path: Path) -> Inspection:
         facts["agrees with its manifest"] = "; ".join(report.differences) or "yes"
         if report.manifest.meta:
             facts |= _meta_facts(report.manifest.meta)
+    else:
+        facts["built with"] = f"{report.file.target} {report.file.version}".strip()
     facts |= {f"note {number}": note for number, note in enumerate(report.notes, start=1)}
     layers = tuple(f"{layer.name}  {layer.kind}  {', '.join(layer.nodes)}" for layer in report.layers)
     tensors = tuple(Tensor(item.mode, item.name, item.dtype, tuple(item.shape)) for item in report.tensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import onnx
 import pytest
@@ -161,3 +162,13 @@ def test_what_cannot_be_read_is_one_error_that_names_the_file(name, data, tmp_pa
     with pytest.raises(TrtZooError, match=name) as caught:
         inspect(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def test_an_engine_says_what_built_it_where_the_library_is_missing(tmp_path, monkeypatch):
+    for module in ("tensorrt", "tensorrt_bindings"):
+        monkeypatch.setitem(sys.modules, module, None)
+    path = tmp_path / "m.engine"
+    path.write_bytes(b"ftrt" + bytes(12) + (64).to_bytes(8, "little") + bytes([10, 16, 1, 11]) + bytes(36))
+    facts = inspect(path).facts
+    assert facts["built with"] == "tensorrt 10.16.1.11"
+    assert "TensorRT is not installed" in facts["note 1"]

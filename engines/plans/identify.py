@@ -18,6 +18,9 @@ _TAGS: dict[bytes, EngineTarget] = {b"ptrt": "tensorrt", b"ftrt": "tensorrt", b"
 _VERSION = slice(24, 28)
 """Where the library's version stands, a byte a number (trtexec's `--getPlanVersionOnly`; also in TensorRT-RTX)."""
 
+_SIZE = slice(16, 24)
+"""Where the size of the whole plan stands, little-endian (TensorRT 8.6, 10.9 and TensorRT-RTX; not known of 8.5)."""
+
 _LONGEST_HEADER = 2**20
 
 
@@ -50,7 +53,7 @@ def identify(path: Path) -> EngineFile:
     """Recognise an engine.
 
     Raises:
-        InputError: it is none.
+        InputError: it is none, or not all of one.
     """
     require_file(path, "an engine")
     with path.open("rb") as stream:
@@ -64,7 +67,12 @@ def identify(path: Path) -> EngineFile:
     target = _TAGS.get(head[:4])
     if target is None:
         raise InputError(f"{path} is no TensorRT engine: {_guess(head)}")
-    numbers = b"" if head[:4] == b"ptrt" else head[_VERSION]
+    if head[:4] == b"ptrt":
+        return EngineFile(path, target, "", offset, header)
+    size, found = int.from_bytes(head[_SIZE], "little"), path.stat().st_size - offset
+    if found < size:
+        raise InputError(f"{path} is cut off at {found} of {size} bytes; copy it again, or build it again")
+    numbers = head[_VERSION]
     return EngineFile(path, target, ".".join(map(str, numbers)) if any(numbers) else "", offset, header)
 
 

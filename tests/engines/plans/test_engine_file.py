@@ -32,6 +32,19 @@ def test_recognised(tmp_path: Path, plan: bytes, target: str, version: str, head
     assert file.plan() == plan
 
 
+@pytest.mark.parametrize("header", [b"", (11).to_bytes(4, "little") + b'{"names":0}'], ids=["raw", "ultralytics"])
+def test_an_engine_that_is_cut_off(tmp_path: Path, header: bytes) -> None:
+    """Bytes 16 to 24 hold the size of a plan, in all that were at hand: 8.6.0, 10.9, TensorRT-RTX 1.7."""
+    size = 300
+    plan = b"vtrt" + bytes(12) + size.to_bytes(8, "little") + bytes([1, 7, 1, 116])
+    path = tmp_path / "m.engine"
+    path.write_bytes(header + plan.ljust(size, b"x"))
+    assert identify(path).version == "1.7.1.116"
+    path.write_bytes((header + plan.ljust(size, b"x"))[:-1])
+    with pytest.raises(InputError, match="cut off at 299 of 300 bytes"):
+        identify(path)
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
