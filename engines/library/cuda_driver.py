@@ -91,6 +91,7 @@ class Cuda:
         stream = ctypes.c_void_p()
         _call("cuStreamCreate", ctypes.byref(stream), ctypes.c_uint(_NON_BLOCKING))
         self.stream = int(stream.value or 0)
+        self._clock = _event(), _event()
         self._memory: list[tuple[str, int]] = []
         self._graphs: list[int] = []
 
@@ -124,6 +125,20 @@ class Cuda:
     def synchronize(self) -> None:
         """Wait until the stream has done everything."""
         _call("cuStreamSynchronize", ctypes.c_void_p(self.stream))
+
+    def start_clock(self) -> None:
+        """Note the GPU's time once the stream gets here."""
+        _call("cuEventRecord", ctypes.c_void_p(self._clock[0]), ctypes.c_void_p(self.stream))
+
+    def stop_clock(self) -> None:
+        """The same for the end of what is timed."""
+        _call("cuEventRecord", ctypes.c_void_p(self._clock[1]), ctypes.c_void_p(self.stream))
+
+    def elapsed(self) -> float:
+        """Seconds between the two on the GPU; the stream must be done."""
+        milliseconds = ctypes.c_float()
+        _call("cuEventElapsedTime", ctypes.byref(milliseconds), *map(ctypes.c_void_p, self._clock))
+        return milliseconds.value / 1000
 
     def begin_capture(self) -> None:
         """From now on the stream records instead of working."""
@@ -161,6 +176,8 @@ class Cuda:
         for free, address in self._memory:
             _call(free, ctypes.c_void_p(address))
         self._graphs, self._memory = [], []
+        for event in self._clock:
+            _call("cuEventDestroy_v2", ctypes.c_void_p(event))
         _call("cuStreamDestroy_v2", ctypes.c_void_p(self.stream))
 
     def _keep(self, free: str, address: ctypes.c_void_p) -> int:
@@ -170,6 +187,12 @@ class Cuda:
     def _copy(self, call: str, target: int, source: int, size: int) -> None:
         addresses = ctypes.c_void_p(target), ctypes.c_void_p(source)
         _call(call, *addresses, ctypes.c_size_t(size), ctypes.c_void_p(self.stream))
+
+
+def _event() -> int:
+    event = ctypes.c_void_p()
+    _call("cuEventCreate", ctypes.byref(event), ctypes.c_uint(0))
+    return int(event.value or 0)
 
 
 def _call(name: str, *arguments: Any) -> None:

@@ -15,10 +15,15 @@ class Runtime(Protocol):
     Attributes:
         name: of the runtime and where it runs, for tables and logs: "onnxruntime CPU".
         meta: what the model is.
+        gpu_seconds: of the last `infer`, copies to and from the GPU included, between CUDA events; None off a GPU, and of
+            runtimes that do not tell.
     """
 
     name: str
     meta: ModelMeta
+
+    @property
+    def gpu_seconds(self) -> float | None: ...
 
     def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
         """Run the network.

@@ -53,6 +53,9 @@ class Executor:
         cuda: memory and stream of the GPU that it is on.
         record: whether to use a CUDA graph.
 
+    Attributes:
+        gpu_seconds: of the last `infer` between CUDA events: copies there and back, and the network.
+
     Raises:
         UnsupportedError: the engine takes several pictures, or has an output whose shape only its values decide.
     """
@@ -71,6 +74,7 @@ class Executor:
         self._out = [self._buffer(tensor, self._output_shape(tensor)) for tensor in outputs]
         self._record = record and self.least == self.most
         self._graph: int | None = None
+        self.gpu_seconds = 0.0
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -95,6 +99,7 @@ class Executor:
             try:
                 self._cuda.enter()
                 self._set(settings or {})
+                self.gpu_seconds = 0.0
                 parts = [self._run(images, run) for run in plan_runs(len(images), self.least, self.most)]
             except CudaError as error:
                 raise UnsupportedError(f"the GPU failed while it ran the network: {error}; start again") from error
@@ -115,11 +120,14 @@ class Executor:
         host = self._in.view(run.size)
         host[: run.count] = images[run.start : run.start + run.count]
         host[run.count :] = 0
+        self._cuda.start_clock()
         if self._graph is not None:
             self._cuda.launch(self._graph)
         else:
             self._enqueue(run.size)
+        self._cuda.stop_clock()
         self._cuda.synchronize()
+        self.gpu_seconds += self._cuda.elapsed()
         results = {buffer.tensor.name: buffer.view(run.size)[: run.count].copy() for buffer in self._out}
         if self._record:
             self._graph = self._recorded(run.size)

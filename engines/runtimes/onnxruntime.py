@@ -36,6 +36,8 @@ class OnnxRuntime:
         MissingDependencyError: a GPU was asked for and this ONNX Runtime has none.
     """
 
+    gpu_seconds: float | None = None
+
     def __init__(self, model: Path | bytes, device: str = "cpu", where: str = "", optimize: bool = True) -> None:
         self._where = where or str(model)
         self._session = _session(model, device, self._where, optimize)

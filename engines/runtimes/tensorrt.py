@@ -49,6 +49,11 @@ class TensorRTRuntime:
         self._executor = Executor(context, tensors, Cuda(device), record=cuda_graph and self._cache is None)
         self.name = f"{compat.NAMES[file.target]} {self._loaded.gpu}"
 
+    @property
+    def gpu_seconds(self) -> float:
+        """Of the last `infer`, between CUDA events."""
+        return self._executor.gpu_seconds
+
     def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
         """Run the network on images [B, ...] as its input is; any B, in several runs if the engine takes fewer."""
         wanted = thresholds or self.meta.nms

@@ -25,11 +25,27 @@ class TorchRuntime:
     def __init__(self, network: Network, device: str = "cpu", half: bool = False) -> None:
         self.meta: ModelMeta = replace(network.meta, batch=None, precision="fp16" if half else network.meta.precision)
         self.name = f"torch {'GPU' if device != 'cpu' else 'CPU'}"
+        self.gpu_seconds: float | None = None
+        self._device = device
         self._run = torch_runner(network, device, "fp16" if half else "fp32")
 
     def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
         """Run the network on images [B, C, H, W]; returns the raw heads by name, before any threshold."""
-        return self._run(images)
+        if self._device == "cpu":
+            return self._run(images)
+        return self._timed(images)
+
+    def _timed(self, images: Array) -> dict[str, Array]:
+        import torch
+
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        stream = torch.cuda.current_stream(self._device)
+        start.record(stream)
+        outputs = self._run(images)
+        end.record(stream)
+        end.synchronize()
+        self.gpu_seconds = start.elapsed_time(end) / 1000
+        return outputs
 
     def close(self) -> None:
         """Free the weights."""

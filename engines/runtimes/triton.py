@@ -73,6 +73,8 @@ class TritonRuntime:
         MissingDependencyError: tritonclient is not installed.
     """
 
+    gpu_seconds: float | None = None
+
     def __init__(self, address: str, outputs: Sequence[str] | None = None) -> None:
         self._where = address
         place = parse_address(address)

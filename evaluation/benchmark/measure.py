@@ -44,14 +44,8 @@ def take_turn(runtime: Runtime, picture: Array, runs: int, warm_up: int) -> Turn
     stages, gpu = [], []
     for _ in range(runs):
         stages.append(look(runtime, pictures, settings).seconds)
-        gpu.append(_gpu_seconds(runtime))
+        gpu.append(runtime.gpu_seconds)
     return Turn(np.array(stages, float).reshape(-1, 3), np.array([value for value in gpu if value is not None]))
-
-
-def _gpu_seconds(runtime: Runtime) -> float | None:
-    """Of the last run between CUDA events, from runtimes that record them."""
-    seconds: float | None = getattr(runtime, "gpu_seconds", None)
-    return seconds
 
 
 def best_on(runtime: Runtime, picture: Array) -> Best:

@@ -24,7 +24,10 @@ Compute = Callable[..., dict[str, Array]]
 
 
 class FakeCuda:
-    """Memory of the GPU as numpy arrays by address; work is queued and done at `synchronize`."""
+    """Memory of the GPU as numpy arrays by address; work is queued and done at `synchronize`.
+
+    A network takes a second an image by `time`.
+    """
 
     def __init__(self, device: int = 0, can_record: bool = True) -> None:
         self.stream = 77
@@ -35,6 +38,8 @@ class FakeCuda:
         self._queue: list[Callable[[], None]] = []
         self._graphs: list[list[Callable[[], None]]] = []
         self._can_record = can_record
+        self.time = 0.0
+        self._times: list[float] = []
 
     def enter(self) -> None:
         self.log.append("enter")
@@ -67,6 +72,16 @@ class FakeCuda:
         queue, self._queue = self._queue, []
         for work in queue:
             work()
+
+    def start_clock(self) -> None:
+        self.enqueue(lambda: self._times.append(self.time))
+
+    def stop_clock(self) -> None:
+        self.enqueue(lambda: self._times.append(self.time))
+
+    def elapsed(self) -> float:
+        start, end = self._times[-2:]
+        return end - start
 
     def begin_capture(self) -> None:
         self.recording = []
@@ -126,6 +141,7 @@ class FakeContext:
         return not self.fails
 
     def _work(self, batch: int) -> None:
+        self.cuda.time += batch
         dtype = np.dtype(self.input.dtype)
         count = batch * int(np.prod(self.input.shape[1:]))
         data = self.cuda.memory[self.addresses[self.input.name]][: count * dtype.itemsize].view(dtype)

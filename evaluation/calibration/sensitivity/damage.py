@@ -52,6 +52,8 @@ class Seen:
 class _Tapped:
     """A runtime that also keeps what the final layers wrote in its last run."""
 
+    gpu_seconds = None
+
     def __init__(self, graph: gs.Graph, meta: ModelMeta) -> None:
         self.name, self.meta = "onnxruntime CPU", meta
         self._input = graph.inputs[0].name

@@ -57,6 +57,31 @@ def test_successful_calls_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda.close()
 
 
+def test_the_clock_is_two_events_on_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the CUDA Driver API's reference: cuEventRecord(event, stream), cuEventElapsedTime(float *ms, start, end)."""
+    events = iter((501, 502))
+    calls: list[tuple[str, list[Any]]] = []
+
+    def call(name: str, *arguments: Any) -> None:
+        if name == "cuEventCreate":
+            arguments[0]._obj.value = next(events)
+        if name == "cuStreamCreate":
+            arguments[0]._obj.value = 88
+        if name == "cuEventElapsedTime":
+            arguments[0]._obj.value = 1.5
+        calls.append((name, [getattr(argument, "value", None) for argument in arguments]))
+
+    monkeypatch.setattr(cuda_driver, "_call", call)
+    cuda = Cuda()
+    cuda.start_clock()
+    cuda.stop_clock()
+    assert cuda.elapsed() == 0.0015
+    cuda.close()
+    assert [values for name, values in calls if name == "cuEventRecord"] == [[501, 88], [502, 88]]
+    assert [values[1:] for name, values in calls if name == "cuEventElapsedTime"] == [[501, 502]]
+    assert [values for name, values in calls if name == "cuEventDestroy_v2"] == [[501], [502]]
+
+
 def test_memory_is_freed_by_the_function_of_its_kind_and_recording_is_relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the CUDA Driver API's reference: cuMemAlloc and cuMemFree, cuMemAllocHost and cuMemFreeHost; relaxed capture is 2."""
     page_locked = ctypes.create_string_buffer(16)
@@ -93,8 +118,11 @@ def test_copies_and_graph() -> None:
     cuda.download(back, device)
     graph = cuda.end_capture()
     there[:] = 7
+    cuda.start_clock()
     cuda.launch(graph)
+    cuda.stop_clock()
     cuda.synchronize()
+    assert 0 < cuda.elapsed() < 1
     assert (back == 7).all()
     cuda.close()
 

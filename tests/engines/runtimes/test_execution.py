@@ -209,3 +209,15 @@ def test_thresholds_go_in_with_the_pictures(batch: int) -> None:
         assert (outputs["sums"] == value).all()
     with pytest.raises(InputError, match="conf_thres"):
         executor.infer(np.ones((1, *SIDE), np.float32))
+
+
+@pytest.mark.parametrize(("batch", "expected"), [(-1, [4 + 3, 1]), (2, [8, 2])])
+def test_time_on_the_gpu_is_that_of_all_runs_of_the_last_request(batch: int, expected: list[float]) -> None:
+    """The fake network takes a second an image; a fixed batch is filled up, and recorded after its first run."""
+    executor, _, _ = make(tensors(batch, (1, 4)))
+    seconds = []
+    for count in (7, 1):
+        executor.infer(np.zeros((count, *SIDE), np.float32))
+        seconds.append(executor.gpu_seconds)
+    assert seconds == expected
+    assert executor.uses_graph == (batch > 0)
