@@ -11,6 +11,7 @@ import pytest
 from small_graphs import foreign_graph, run
 from tiny_models import SIZE, tiny_detector
 
+from trtzoo.contract.choices import RouteChoice
 from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.target import parse_target
 from trtzoo.errors import UnsupportedError
@@ -63,9 +64,10 @@ def test_weights_take_half_the_space_and_are_rounded_not_clipped() -> None:
             assert tensor.raw_data == values.tobytes()
 
 
+@pytest.mark.parametrize("route", ["plain", "static"])
 @pytest.mark.parametrize("first", ["half", "nms"])
-def test_before_or_after_nms(first: str) -> None:
-    settings, target = NmsSettings("plain", conf_thres=0.05, topk_all=10, candidates=100), parse_target("onnxruntime")
+def test_before_or_after_nms(first: str, route: RouteChoice) -> None:
+    settings, target = NmsSettings(route, conf_thres=0.05, topk_all=10, candidates=100), parse_target("onnxruntime")
     graph, meta = tiny_detector(None)
     add_nms(graph, meta, settings, target)
     before = run(graph, {"images": IMAGES})

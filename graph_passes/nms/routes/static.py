@@ -44,9 +44,11 @@ def survivors(emit: Emitter, heads: Heads, settings: GraphNms) -> Survivors:
 
 
 def unrolled(emit: Emitter, matrix: Tensor, steps: int) -> Tensor:
-    """Float32 [B, M, 1], 1 for each candidate that stands after `steps` steps; `matrix` is S, [B, M, M]."""
-    hits = emit.matmul(matrix, np.ones((matrix.shape[2], 1), np.float32), "hits")
-    keep = _not_hit(emit, hits)
+    """Float32 [B, M, 1], 1 for each candidate that stands after `steps` steps; `matrix` is S, [B, M, M].
+
+    The first step is a sum, for a product with a constant would look like a trained layer to half precision and INT8.
+    """
+    keep = _not_hit(emit, emit.reduce("ReduceSum", matrix, 2, name="hits"))
     for _ in range(steps - 1):
         keep = _not_hit(emit, emit.matmul(matrix, keep, "hits"))
     return keep

@@ -127,12 +127,13 @@ def test_gemm_weights_have_a_scale_an_output(trans):
     assert run(graph, {"x": RNG.normal(size=(2, 16)).astype(np.float32)})["out"].shape == (2, 8)
 
 
-def test_before_and_after_nms_the_same_pairs():
+@pytest.mark.parametrize("route", ["plain", "static"])
+def test_before_and_after_nms_the_same_pairs(route):
     placed = []
     for end2end in (False, True):
         graph, meta = tiny_detector()
         if end2end:
-            meta, _ = add_nms(graph, meta, NmsSettings(), parse_target("onnxruntime"), "separate")
+            meta, _ = add_nms(graph, meta, NmsSettings(route), parse_target("onnxruntime"), "separate")
         points = find_points(graph)
         to_int8(graph, meta, points, Quantisation(dict.fromkeys(points.quantised, 4.0)))
         placed.append(([node.name for node in graph.nodes if node.op == "QuantizeLinear"], points))
