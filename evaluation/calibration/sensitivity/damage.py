@@ -1,7 +1,8 @@
 """What rounding did to a network: how far its heads are off, and how much of its detections is gone.
 
-The loss of detections is continuous, so that a few pictures tell layers apart: with s the scores of the float network, q those of
-the rounded one (0 where an object is not found),
+The loss of detections is continuous, so that a few pictures tell layers apart: with s the scores of the float network above the
+threshold (0.25: a score of 0.26 counts 0.01, so that nothing jumps where an object comes or goes), q those of the rounded one, 0
+where an object is not found,
 
     lost = 1 - sum min(s, q) / sum max(s, q)        0 unchanged .. 1 nothing in common
 
@@ -43,10 +44,17 @@ class Damage:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a network computed of one picture: what its final layers write, and what it finds."""
+    """What a network computed of one picture.
+
+    Attributes:
+        heads: what its final layers write.
+        found: detections.
+        least: the score that all of them are above.
+    """
 
     heads: list[Array]
     found: Detections
+    least: float
 
 
 class _Tapped:
@@ -77,24 +85,25 @@ def look(graph: gs.Graph, meta: ModelMeta, pictures: Sequence[Array]) -> Iterato
     predictor = Predictor(runtime)
     for picture in pictures:
         (found,) = predictor([picture])
-        yield Seen(runtime.heads, found)
+        yield Seen(runtime.heads, found, predictor.suppression.conf_thres)
 
 
 def damage(exact: Sequence[Seen], rounded: Iterable[Seen]) -> Damage:
     """Of the same pictures, by the float network and by the rounded one."""
     pairs = list(zip(exact, rounded, strict=True))
-    common, whole = np.sum([_scores(one.found, other.found) for one, other in pairs], axis=0)
+    common, whole = np.sum([_scores(one, other) for one, other in pairs], axis=0)
     error = head_error([one.heads for one, _ in pairs], [other.heads for _, other in pairs])
     return Damage(error, 1 - float(common / whole) if whole else 0.0)
 
 
-def _scores(exact: Detections, rounded: Detections) -> tuple[float, float]:
+def _scores(exact: Seen, rounded: Seen) -> tuple[float, float]:
     """sum min(s, q) and sum max(s, q) of one picture."""
-    if exact.probs is not None and rounded.probs is not None:
-        pair = exact.probs, rounded.probs
+    one, other = exact.found, rounded.found
+    if one.probs is not None and other.probs is not None:
+        pair = one.probs, other.probs
         return float(np.minimum(*pair).sum()), float(np.maximum(*pair).sum())
-    both = np.array(list(matched_scores(exact, rounded)), np.float64).reshape(-1, 2)
-    alone = float(exact.scores.sum() + rounded.scores.sum() - both.sum())
+    both = np.array(list(matched_scores(one, other)), np.float64).reshape(-1, 2) - exact.least
+    alone = float((one.scores - exact.least).sum() + (other.scores - exact.least).sum() - both.sum())
     return float(both.min(axis=1).sum()), float(both.max(axis=1).sum()) + alone
 
 
