@@ -94,6 +94,7 @@ class Cuda:
         self._clock = _event(), _event()
         self._memory: list[tuple[str, int]] = []
         self._graphs: list[int] = []
+        self._closed = False
 
     def enter(self) -> None:
         """Work on this GPU in the calling thread."""
@@ -167,8 +168,16 @@ class Cuda:
         """Do what a graph recorded, in the stream's order."""
         _call("cuGraphLaunch", ctypes.c_void_p(graph), ctypes.c_void_p(self.stream))
 
+    def forget(self, graph: int) -> None:
+        """Free a graph."""
+        self._graphs.remove(graph)
+        _call("cuGraphExecDestroy", ctypes.c_void_p(graph))
+
     def close(self) -> None:
-        """Free everything."""
+        """Free everything; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self.enter()
         self.synchronize()
         for graph in self._graphs:

@@ -25,12 +25,14 @@ class LoadedPlan:
         runtime: IRuntime.
         engine: ICudaEngine.
         gpu: name and compute capability of the GPU it is on.
+        log: of the library (`library.log.make_log`).
     """
 
     api: Api
     runtime: Any
     engine: Any
     gpu: str
+    log: Any
 
 
 def deserialize(file: EngineFile, device: int) -> LoadedPlan:
@@ -60,7 +62,7 @@ def deserialize(file: EngineFile, device: int) -> LoadedPlan:
     if engine is None:
         reasons = [*_diagnosis(api, runtime, plan), *errors_of(log)]
         raise explain_load(file, api, gpus[device], manifest, reasons)
-    return LoadedPlan(api, runtime, engine, gpus[device])
+    return LoadedPlan(api, runtime, engine, gpus[device], log)
 
 
 def explain_load(

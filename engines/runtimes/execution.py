@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ from ...graph.weights import Array
 from ..library.cuda_driver import Cuda, CudaError
 from ..plans.tensors import EngineTensor
 from .batches import Run, plan_runs
+
+GRAPHS = 8
+"""How many batch sizes of a free batch have a CUDA graph at a time."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +48,35 @@ class Buffer:
 class Executor:
     """An execution context with everything that it needs.
 
-    All memory is allocated once, here. Where the batch is fixed, copies and network are recorded as a CUDA graph
-    after the first run, so that a run costs one launch; a network that cannot be recorded runs without.
+    All memory is allocated once, here. Copies and network are recorded as a CUDA graph, so that a run costs one launch:
+    after the first run where the batch is fixed, else after the second run of a batch size, one graph a size, as Triton's
+    TensorRT backend has them of one context. A network that cannot be recorded runs without.
 
     Args:
         context: IExecutionContext.
         tensors: inputs and outputs of its engine.
         cuda: memory and stream of the GPU that it is on.
-        record: whether to use a CUDA graph.
+        record: whether to use CUDA graphs.
+        said: what the library said since it was last asked.
 
     Attributes:
         gpu_seconds: of the last `infer` between CUDA events: copies there and back, and the network.
 
     Raises:
         UnsupportedError: the engine takes several pictures, or has an output whose shape only its values decide.
+        CudaError: the GPU has not the memory.
     """
 
-    def __init__(self, context: Any, tensors: Sequence[EngineTensor], cuda: Cuda, record: bool = True) -> None:
+    def __init__(
+        self,
+        context: Any,
+        tensors: Sequence[EngineTensor],
+        cuda: Cuda,
+        record: bool = True,
+        said: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self._context = context
+        self._said = said
         self._cuda = cuda
         self._lock = threading.Lock()
         self.input, self._others = _split_inputs(tensors)
@@ -72,8 +87,9 @@ class Executor:
         self._in = self._buffer(self.input, self.input.shape)
         self._settings = [self._buffer(tensor, tensor.shape) for tensor in self._others]
         self._out = [self._buffer(tensor, self._output_shape(tensor)) for tensor in outputs]
-        self._record = record and self.least == self.most
-        self._graph: int | None = None
+        self._record = record
+        self._graphs: OrderedDict[int, int] = OrderedDict()
+        self._seen: Counter[int] = Counter()
         self.gpu_seconds = 0.0
 
     @property
@@ -91,9 +107,11 @@ class Executor:
             settings: values of the other inputs, by name.
 
         Raises:
-            InputError: the images or settings do not fit the inputs.
+            InputError: the images or settings do not fit the inputs, or it is closed.
             UnsupportedError: the GPU failed.
         """
+        if self._context is None:
+            raise InputError("the engine is closed; open it again")
         self._check(images)
         with self._lock:
             try:
@@ -106,32 +124,48 @@ class Executor:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts[1:] else parts[0]
 
     def close(self) -> None:
-        """Free the memory."""
-        self._context = None
-        self._cuda.close()
+        """Free the memory; a second call does nothing."""
+        if self._context is not None:
+            self._context = None
+            self._cuda.close()
 
     @property
     def uses_graph(self) -> bool:
-        """Whether the network has been recorded."""
-        return self._graph is not None
+        """Whether the network has been recorded, for one batch size at least."""
+        return bool(self._graphs)
 
     def _run(self, images: Array, run: Run) -> dict[str, Array]:
-        self._set_batch(run.size)
         host = self._in.view(run.size)
         host[: run.count] = images[run.start : run.start + run.count]
         host[run.count :] = 0
+        graph = self._graphs.get(run.size)
+        if graph is None:
+            self._set_batch(run.size)
         self._cuda.start_clock()
-        if self._graph is not None:
-            self._cuda.launch(self._graph)
-        else:
+        if graph is None:
             self._enqueue(run.size)
+        else:
+            self._graphs.move_to_end(run.size)
+            self._cuda.launch(graph)
         self._cuda.stop_clock()
         self._cuda.synchronize()
         self.gpu_seconds += self._cuda.elapsed()
         results = {buffer.tensor.name: buffer.view(run.size)[: run.count].copy() for buffer in self._out}
-        if self._record:
-            self._graph = self._recorded(run.size)
+        if self._record and run.size not in self._graphs:
+            self._seen[run.size] += 1
+            if self.least == self.most or self._seen[run.size] > 1:
+                self._keep_graph(run.size)
         return results
+
+    def _keep_graph(self, size: int) -> None:
+        """Record the work that a run just did; where that fails once, it is not tried again."""
+        graph = self._recorded(size)
+        if graph is None:
+            self._record = False
+            return
+        self._graphs[size] = graph
+        if len(self._graphs) > GRAPHS:
+            self._cuda.forget(self._graphs.popitem(last=False)[1])
 
     def _set(self, settings: Mapping[str, Array]) -> None:
         for buffer in self._settings:
@@ -147,13 +181,12 @@ class Executor:
         for buffer in self._settings:
             self._cuda.upload(buffer.device, buffer.view(size))
         if not self._context.execute_async_v3(self._cuda.stream):
-            raise CudaError("TensorRT did not start the network")
+            raise CudaError(f"TensorRT did not start the network ({'; '.join(self._said()) or 'it gave no reason'})")
         for buffer in self._out:
             self._cuda.download(buffer.view(size), buffer.device)
 
     def _recorded(self, size: int) -> int | None:
-        """The work of a run as a graph, None if it cannot be recorded; that is tried once."""
-        self._record = False
+        """The work of a run as a graph, None if it cannot be recorded."""
         self._cuda.begin_capture()
         try:
             self._enqueue(size)
@@ -164,6 +197,8 @@ class Executor:
             return self._cuda.end_capture()
         except CudaError:
             return None
+        finally:
+            self._said()  # that it cannot be recorded is no reason of a later failure
 
     def _check(self, images: Array) -> None:
         wanted = self.input.shape[1:]

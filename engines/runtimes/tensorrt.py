@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ import numpy as np
 
 from ...contract.meta import ModelMeta
 from ...contract.nms import Suppression
-from ...errors import InputError
+from ...errors import InputError, UnsupportedError
 from ...files import atomic_write
 from ...graph.weights import Array
 from ..library import compat
-from ..library.cuda_driver import Cuda
+from ..library.cuda_driver import Cuda, CudaError
+from ..library.log import errors_of
 from ..plans.identify import EngineFile, identify
 from ..plans.load import describe_tensors, deserialize
 from ..plans.manifest import read_manifest
@@ -41,18 +44,38 @@ class TensorRTRuntime:
     def __init__(self, path: Path, device: int = 0, cuda_graph: bool = True) -> None:
         file = identify(path)
         self.meta: ModelMeta = _meta(file)
-        self._loaded = deserialize(file, device)
-        tensors = describe_tensors(self._loaded.api, self._loaded.engine)
-        fixed = all(-1 not in tensor.shape for tensor in tensors)
-        self._cache = RuntimeCache(path) if self._loaded.api.rtx else None
-        context = make_context(self._loaded.api, self._loaded.engine, self._cache, record=cuda_graph and fixed)
-        self._executor = Executor(context, tensors, Cuda(device), record=cuda_graph and self._cache is None)
+        with _explained(path):
+            self._loaded = deserialize(file, device)
+            self._cache = RuntimeCache(path) if self._loaded.api.rtx else None
+            self._executor = self._prepare(path, Cuda(device), cuda_graph)
         self.name = f"{compat.NAMES[file.target]} {self._loaded.gpu}"
 
     @property
     def gpu_seconds(self) -> float:
         """Of the last `infer`, between CUDA events."""
         return self._executor.gpu_seconds
+
+    def _prepare(self, path: Path, cuda: Cuda, cuda_graph: bool) -> Executor:
+        """Everything that a run needs. What TensorRT-RTX compiled for it is kept at once, since not every program closes."""
+        api, engine = self._loaded.api, self._loaded.engine
+        tensors = describe_tensors(api, engine)
+        fixed = all(-1 not in tensor.shape for tensor in tensors)
+        said = partial(errors_of, self._loaded.log)
+        try:
+            context = make_context(api, engine, self._cache, record=cuda_graph and fixed)
+            if context is None:
+                raise UnsupportedError(
+                    f"{path}: {api.name} makes no execution context: {'; '.join(said()) or 'no reason given'}; most often the "
+                    "GPU's memory ran out: close what else uses it, or build with a smaller --max-batch"
+                )
+            executor = Executor(context, tensors, cuda, cuda_graph and self._cache is None, said)
+        except BaseException:
+            with suppress(CudaError):
+                cuda.close()
+            raise
+        if self._cache:
+            self._cache.store()
+        return executor
 
     def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
         """Run the network on images [B, ...] as its input is; any B, in several runs if the engine takes fewer."""
@@ -61,10 +84,22 @@ class TensorRTRuntime:
         return self._executor.infer(images, settings)
 
     def close(self) -> None:
-        """Free the GPU's memory, and keep what TensorRT-RTX compiled for it beside the engine."""
+        """Free the GPU's memory, and keep what TensorRT-RTX compiled for it beside the engine; a second call does nothing."""
         if self._cache:
             self._cache.store()
         self._executor.close()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Failures of the driver as one clear error."""
+    try:
+        yield
+    except CudaError as error:
+        raise UnsupportedError(
+            f"{path} cannot be run here, the GPU failed: {error}; close what else uses its memory, or build with a smaller "
+            "--max-batch"
+        ) from error
 
 
 class RuntimeCache:
@@ -85,6 +120,8 @@ class RuntimeCache:
     def attach(self, runtime_config: Any) -> None:
         """Make a runtime configuration use it."""
         runtime_cache = runtime_config.create_runtime_cache()
+        if runtime_cache is None:
+            return
         with suppress(OSError):
             self._before = self.path.read_bytes()
             runtime_cache.deserialize(self._before)
@@ -96,8 +133,10 @@ class RuntimeCache:
         runtime_cache = self._runtime_cache
         if runtime_cache is None:
             return
-        data = bytes(runtime_cache.serialize())
+        written = runtime_cache.serialize()
+        data = b"" if written is None else bytes(written)
         if data and data != self._before:
+            self._before = data
             with suppress(InputError), atomic_write(self.path) as stream:
                 stream.write(data)
 

@@ -101,7 +101,11 @@ class FakeCuda:
         self.log.append("launch")
         self._queue.extend(self._graphs[graph])
 
+    def forget(self, graph: int) -> None:
+        self.log.append(f"forget {graph}")
+
     def close(self) -> None:
+        assert not self.closed, "what is freed is freed again"
         self.closed = True
 
 

@@ -98,10 +98,33 @@ def test_fixed_batch_is_recorded_after_the_first_run() -> None:
     assert (cuda.log.count("recorded"), cuda.log.count("launch")) == (1, 2)
 
 
-def test_free_batch_is_not_recorded() -> None:
+def test_a_free_batch_has_a_graph_for_each_size_that_recurs() -> None:
     executor, cuda, _ = make(tensors())
-    executor.infer(np.ones((1, *SIDE), np.float32))
-    assert "recorded" not in cuda.log
+    rng = np.random.default_rng(5)
+
+    def run(count: int) -> None:
+        images = rng.random((count, *SIDE)).astype(np.float32)
+        found = executor.infer(images)
+        np.testing.assert_allclose(found["sums"], compute(images)["sums"], rtol=1e-5)
+        assert found["count"].tolist() == [[count]] * count
+
+    for count in (1, 2, 3):
+        run(count)
+    assert "recorded" not in cuda.log, "each size was seen once"
+    for count in (2, 1, 2, 1, 4, 2):
+        run(count)
+    assert (cuda.log.count("recorded"), cuda.log.count("launch")) == (2, 3)
+
+
+def test_the_size_that_was_not_used_for_longest_loses_its_graph() -> None:
+    executor, cuda, _ = make(tensors(limits=(1, 12)))
+    for count in (*range(1, 9), *range(1, 9), 1, 9, 9):
+        executor.infer(np.ones((count, *SIDE), np.float32))
+    assert [entry for entry in cuda.log if entry.startswith("forget")] == ["forget 1"], "the graph of size 2"
+    launches = cuda.log.count("launch")
+    for count in (1, 2):
+        assert executor.infer(np.ones((count, *SIDE), np.float32))["count"][0, 0] == count
+    assert cuda.log.count("launch") == launches + 1
 
 
 def test_network_that_cannot_be_recorded_runs_without() -> None:
@@ -149,9 +172,11 @@ def test_unfit_images_are_refused(images: Any, dtype: str) -> None:
 
 
 def test_failing_gpu_is_explained() -> None:
-    executor, _, context = make(tensors())
+    cuda, said = FakeCuda(), ["the profile is in use"]
+    context = FakeContext(cuda, tensors(), compute)
+    executor = Executor(context, tensors(), cuda, said=lambda: said)  # type: ignore[arg-type]
     context.fails = True
-    with pytest.raises(UnsupportedError, match="GPU failed"):
+    with pytest.raises(UnsupportedError, match=r"GPU failed .*did not start the network \(the profile is in use\)"):
         executor.infer(np.ones((1, *SIDE), np.float32))
 
 
@@ -193,7 +218,10 @@ def test_threads_may_share_one() -> None:
 def test_close_frees_the_memory() -> None:
     executor, cuda, _ = make(tensors(1))
     executor.close()
+    executor.close()
     assert cuda.closed
+    with pytest.raises(InputError, match="is closed"):
+        executor.infer(np.ones((1, *SIDE), np.float32))
 
 
 @pytest.mark.parametrize("batch", [-1, 2])

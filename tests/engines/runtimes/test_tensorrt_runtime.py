@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,12 +13,13 @@ from fake_tensorrt import FakeContext, FakeCuda, fake_api
 from suppressions import graph_nms, suppression
 from tiny_models import tiny_meta
 
+from trtzoo.engines.library.cuda_driver import CudaError
 from trtzoo.engines.plans.manifest import Manifest, write_manifest
 from trtzoo.engines.plans.settings import BuildSettings
 from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.engines.runtimes import tensorrt as runtimes
 from trtzoo.engines.runtimes.tensorrt import RuntimeCache, TensorRTRuntime
-from trtzoo.errors import InputError
+from trtzoo.errors import InputError, UnsupportedError
 
 TENSORS = [EngineTensor("images", "input", "float32", (1, 2)), EngineTensor("sum", "output", "float32", (1, 1))]
 PLANS = {"tensorrt": b"ftrt", "tensorrt-rtx": b"vtrt"}
@@ -70,11 +72,15 @@ def write_engine(path: Path, target: str, meta: bool = True) -> Path:
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Opens an engine for a target on a GPU that does not exist."""
 
-    def open_engine(target: str) -> tuple[TensorRTRuntime, FakeEngine, FakeCuda, FakeCache]:
+    def open_engine(
+        target: str, change: Callable[[FakeEngine, FakeCuda], object] = lambda engine, cuda: None
+    ) -> tuple[TensorRTRuntime, FakeEngine, FakeCuda, FakeCache]:
         cuda, cache = FakeCuda(), FakeCache(b"kernels")
         engine = FakeEngine(cuda, cache)
         strategy = SimpleNamespace(WHOLE_GRAPH_CAPTURE="whole")
-        loaded = SimpleNamespace(api=fake_api(target, CudaGraphStrategy=strategy), engine=engine, gpu="NVIDIA L4 8.9")
+        api, log = fake_api(target, CudaGraphStrategy=strategy), SimpleNamespace(problems=[(True, "no room")])
+        loaded = SimpleNamespace(api=api, engine=engine, gpu="NVIDIA L4 8.9", log=log)
+        change(engine, cuda)
         monkeypatch.setattr(runtimes, "deserialize", lambda file, device: loaded)
         monkeypatch.setattr(runtimes, "describe_tensors", lambda api, engine: TENSORS)
         monkeypatch.setattr(runtimes, "Cuda", lambda device: cuda)
@@ -91,7 +97,36 @@ def test_engine_runs(opened: Any, target: str) -> None:
     assert runtime.name.endswith("NVIDIA L4 8.9")
     assert runtime.meta == tiny_meta()
     runtime.close()
+    runtime.close()
     assert cuda.closed
+
+
+def no_context(engine: FakeEngine, cuda: FakeCuda) -> None:
+    engine.context = None  # type: ignore[assignment]
+
+
+def no_memory(engine: FakeEngine, cuda: FakeCuda) -> None:
+    def allocate(size: int) -> int:
+        raise CudaError("cuMemAlloc_v2: out of memory (2)")
+
+    cuda.allocate = allocate  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (no_context, "makes no execution context: no room; .*memory ran out"),
+        (no_memory, r"cannot be run here, the GPU failed: cuMemAlloc_v2: out of memory \(2\)"),
+    ],
+)
+@pytest.mark.parametrize("target", PLANS)
+def test_an_engine_without_room_on_the_gpu_is_explained(
+    opened: Any, monkeypatch: pytest.MonkeyPatch, target: str, change: Any, says: str
+) -> None:
+    used: list[FakeCuda] = []
+    with pytest.raises(UnsupportedError, match=says):
+        opened(target, lambda engine, cuda: used.append(cuda) or change(engine, cuda))
+    assert used[0].closed, "what was allocated is freed"
 
 
 def test_thresholds_are_those_of_the_request_or_of_the_model(opened: Any) -> None:
@@ -116,8 +151,11 @@ def test_tensorrt_is_recorded_by_us_and_rtx_by_itself(opened: Any) -> None:
 def test_compiled_kernels_are_kept(opened: Any, tmp_path: Path) -> None:
     runtime, _, _, cache = opened("tensorrt-rtx")
     assert cache.loaded == b""
+    assert (tmp_path / "m.engine.cache").read_bytes() == b"kernels", "also of a program that does not close it"
+    cache.now = b"kernels and more"
     runtime.close()
-    assert (tmp_path / "m.engine.cache").read_bytes() == b"kernels"
+    assert (tmp_path / "m.engine.cache").read_bytes() == b"kernels and more"
+    (tmp_path / "m.engine.cache").write_bytes(b"kernels")
     _, _, _, cache = opened("tensorrt-rtx")
     assert cache.loaded == b"kernels"
 
