@@ -15,8 +15,8 @@ from ...errors import TrtZooError
 from ...files import sha256_of
 from ..library import compat
 from .identify import EngineFile, identify
-from .layers import Layer, by_precision, parse_report
-from .load import describe_tensors, deserialize
+from .layers import UNKNOWN, Layer, by_precision, parse_report
+from .load import describe_tensors, deserialize, inspector_report
 from .manifest import Manifest, read_manifest
 from .tensors import EngineTensor
 
@@ -81,6 +81,8 @@ def inspect_engine(path: Path, device: int = 0) -> EngineReport:
         source = "manifest" if manifest else ""
         found = _from_manifest(manifest)
     differences = compare(file, found, manifest)
+    if manifest and not differences and UNKNOWN in by_precision(found["layers"]):
+        found["layers"] = manifest.layers  # the build showed the inspector shapes
     return EngineReport(
         file, source, path.stat().st_size, **found, manifest=manifest, differences=differences, notes=tuple(notes)
     )
@@ -126,14 +128,16 @@ def _header_note(file: EngineFile) -> str:
 def _deserialised(file: EngineFile, device: int) -> dict[str, Any]:
     """What the library says about the engine."""
     loaded = deserialize(file, device)
-    engine, trt = loaded.engine, loaded.api.trt
-    inspector = engine.create_engine_inspector()
-    report = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+    engine = loaded.engine
+    try:
+        report = inspector_report(loaded.api, engine, resolve=False)
+    except UnicodeDecodeError:
+        report = ""
     return {
         "tensors": describe_tensors(loaded.api, engine),
         "profiles": engine.num_optimization_profiles,
         "memory": {"activation": compat.device_memory(engine)},
-        "layers": parse_report(str(report)),
+        "layers": parse_report(report),
     }
 
 

@@ -127,15 +127,19 @@ def _diagnosis(api: Api, runtime: Any, plan: bytes) -> list[str]:
     return [name.lower().replace("_", " ") for name, kind in kinds.items() if int(bits) & int(kind)]
 
 
-def inspector_report(api: Api, engine: Any) -> str:
+def inspector_report(api: Api, engine: Any, resolve: bool) -> str:
     """The EngineInspector's JSON; "" if the library makes no inspector.
 
-    Before TensorRT 11 it tells no types where shapes are free, so a context at the profile's most frequent shapes is shown to it.
+    Args:
+        api: the library.
+        engine: ICudaEngine.
+        resolve: show it a context at the profile's most frequent shapes: before TensorRT 11 it tells no types where shapes are
+            free. That takes the memory of a run.
     """
     inspector = engine.create_engine_inspector()
     if inspector is None:
         return ""
-    context = _resolved(api, engine)
+    context = _resolved(api, engine) if resolve else None
     if context is not None:
         inspector.execution_context = context
     report = str(inspector.get_engine_information(api.trt.LayerInformationFormat.JSON))

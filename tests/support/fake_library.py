@@ -390,23 +390,23 @@ class EngineInspector(Strict):
         if self._ways.report is not None:
             return self._ways.report
         told = not self._engine._body["profile"] or bool(self._context and self._context._shapes)
-        layers = [_entry(layer, told) for layer in self._engine._body["layers"]]
+        layers = [_entry(layer, told, self._ways.release) for layer in self._engine._body["layers"]]
         text = json.dumps({"Layers": layers, "Bindings": self._engine._names()})
         return text.replace("\\u001e", "\x1e") if self._ways.version == "8.6.0" else text
 
 
-def _entry(layer: dict[str, Any], told: bool) -> dict[str, Any]:
-    """A layer in the inspector's words."""
+def _entry(layer: dict[str, Any], told: bool, release: tuple[int, int]) -> dict[str, Any]:
+    """A layer in the inspector's words: up to 10 the type stands in a phrase, which free shapes replace; in 11 it has its own key."""
+
+    def tensor(kind: str) -> dict[str, Any]:
+        word = FORMATS.get(kind, kind)
+        if release >= (11, 0):
+            form = "Row major linear" if told else "Format not available due to dynamic shapes"
+            return {"Name": "t", "Location": "Device", "Format": form, "Datatype": word}
+        return {"Name": "t", "Location": "Device", "Format/Datatype": f"Row major linear {word}" if told else NOT_TOLD}
 
     def tensors(kinds: Sequence[str]) -> list[dict[str, Any]]:
-        return [
-            {
-                "Name": "t",
-                "Location": "Device",
-                "Format/Datatype": f"Row major linear {FORMATS.get(kind, kind)}" if told else NOT_TOLD,
-            }
-            for kind in kinds
-        ]
+        return list(map(tensor, kinds))
 
     weights = {"Weights": {"Type": layer["weights"], "Count": 9}} if layer["weights"] else {}
     nodes = "\x1e".join(f"[ONNX Layer: {name}]" for name in (layer["name"],))

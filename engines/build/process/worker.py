@@ -192,7 +192,7 @@ def _inspect(built: Built, version_compatible: bool) -> str:
     if version_compatible:
         runtime.engine_host_code_allowed = True
     engine = runtime.deserialize_cuda_engine(built.plan)
-    return "" if engine is None else inspector_report(built.api, engine)
+    return "" if engine is None else inspector_report(built.api, engine, resolve=True)
 
 
 def _write(plan: Any, path: Path) -> str:

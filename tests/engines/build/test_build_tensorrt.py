@@ -19,6 +19,7 @@ from trtzoo.contract.target import parse_target
 from trtzoo.engines.build.builder import BuildSettings, build
 from trtzoo.engines.build.timing_cache import cache_file
 from trtzoo.engines.plans.identify import identify
+from trtzoo.engines.plans.inspect import inspect_engine
 from trtzoo.engines.plans.load import deserialize
 from trtzoo.engines.plans.manifest import Manifest, manifest_path, read_manifest
 from trtzoo.errors import InputError, UnsupportedError
@@ -103,6 +104,22 @@ def test_quantised_graphs_are_built_in_int8(tmp_path: Path, monkeypatch: pytest.
 def test_free_shapes_do_not_hide_the_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     install(monkeypatch, version)
     assert set(made(write_tiny(tmp_path / "t.onnx", None)).precision) == {"fp32"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_engine_is_inspected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """Of free shapes `inspect` hears no types before 11, for it makes no context: those that its build saw are in the manifest."""
+    install(monkeypatch, version)
+    path = write_tiny(tmp_path / "t.onnx", None)
+    manifest = made(path)
+    report = inspect_engine(path.with_suffix(".engine"))
+    assert (report.source, report.differences, report.tensors) == ("engine", (), manifest.tensors)
+    assert report.precision == manifest.precision
+    manifest_path(path.with_suffix(".engine")).unlink()
+    told = {"fp32"} if version.startswith("11") else {"fp32", "unknown"}
+    assert set(inspect_engine(path.with_suffix(".engine")).precision) == told
+    install(monkeypatch, version, none=frozenset({"create_engine_inspector"}))
+    assert inspect_engine(path.with_suffix(".engine")).precision == {}
 
 
 def test_where_no_context_is_made_weights_tell_the_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
