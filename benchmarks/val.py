@@ -22,11 +22,12 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from trtzoo.converters import read_network
 from trtzoo.converters.options import ReadOptions
 from trtzoo.data.datasets.load import load_dataset
 from trtzoo.engines.pictures.sources import read_picture
-from trtzoo.engines.runtimes.open import open_runtime
 from trtzoo.evaluation.benchmark.memory import peak_rss_mib
+from trtzoo.evaluation.subjects import subjects_of
 from trtzoo.evaluation.validation.run import ValSettings
 from trtzoo.evaluation.validation.validate import validate
 
@@ -86,14 +87,13 @@ def main() -> None:
     parser.add_argument("--weights", default="yolov8n.pt", help="file in ../shared/weights")
     options = parser.parse_args()
     read = ReadOptions(img_size=(options.imgsz, options.imgsz))
-    runtime = open_runtime(SHARED / "weights" / options.weights, read=read)
+    task = read_network(SHARED / "weights" / options.weights, read).meta.task
     with tempfile.TemporaryDirectory() as name:
         folder, watch = Path(name), Watch()
-        labels = write_labels(folder, options.pictures, runtime.meta.task)
+        labels = write_labels(folder, options.pictures, task)
         begin = time.perf_counter()
         done = validate(
-            [SHARED / "weights" / options.weights],
-            lambda path: runtime,
+            subjects_of([SHARED / "weights" / options.weights], None, "cpu", read),
             lambda task: load_dataset(labels, task, folder / "images"),
             labels,
             ValSettings(plots=False),

@@ -60,13 +60,15 @@ def _run(options: argparse.Namespace) -> int | None:
     from ...evaluation.benchmark.markdown import as_markdown
     from ...evaluation.benchmark.results import SCHEMA
     from ...evaluation.benchmark.run import RESULTS, benchmark
-    from ...evaluation.benchmark.subjects import subjects_of
     from ...evaluation.results_file import as_json, write_results
+    from ...evaluation.subjects import subjects_of
     from ...files import make_folder
 
     require(options, options.seconds > 0, "--seconds must be greater than 0")
     require(options, options.load is None or options.load > 0, "--load must be greater than 0")
-    subjects = subjects_of(options.models, options.backend, options.device, options.half, read_options(options))
+    subjects = subjects_of(
+        options.models, options.backend or "torch", options.device, read_options(options), options.half
+    )
     done = benchmark(subjects, options.source, _settings(options), console.track)
     write_results(make_folder(options.output) / RESULTS, SCHEMA, done)
     if not options.no_plots:

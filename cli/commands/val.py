@@ -12,19 +12,22 @@ from ..flags import add_reading, add_thresholds, device, positive, read_options
 from ..registry import Command
 
 if TYPE_CHECKING:
-    from ...evaluation.validation.results import ModelResults, ValResults
+    from ...contract.choices import Backend
+    from ...evaluation.validation.results import Comparison, ModelResults, ValResults
     from ...evaluation.validation.run import ValSettings
 
 EXAMPLES = """
   trtzoo val yolov8n.pt --data coco8.yaml
-  trtzoo val yolov8n.pt yolov8n-half.onnx yolov8n-int8.engine --data instances_val2017.json --images val2017
+  trtzoo val yolov8n.pt yolov8n-half.onnx yolov8n-int8.engine --half --data instances_val2017.json --images val2017
   trtzoo val yolov8n-obb.onnx --data dota8.yaml -o results
   trtzoo val yolov8n-cls.pt --data imagenet10 --names classes.txt
 """
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="a .cfg, .pt, .onnx or .engine")
+    parser.add_argument(
+        "models", type=Path, nargs="+", metavar="MODEL", help="a .cfg, .pt, .onnx, .engine or triton://"
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -45,6 +48,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--backend", choices=BACKENDS, help="what runs the models (default: what fits each file)")
     parser.add_argument("--device", type=device, default="cpu", metavar="cpu|N", help="cpu, or a GPU (default: cpu)")
+    parser.add_argument("--half", action="store_true", help="run each .cfg and .pt through torch, in FP32 and in FP16")
     parser.add_argument("--batch-size", type=positive, default=1, metavar="N", help="pictures a run (default: 1)")
     parser.add_argument("--draws", type=positive, default=500, metavar="N", help="of the bootstrap (default: 500)")
     parser.add_argument("--no-plots", action="store_true", help="draw no curves and confusion matrices")
@@ -61,17 +65,18 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int | None:
     from ... import console
     from ...data.datasets.load import load_dataset
-    from ...engines.runtimes.open import open_runtime
+    from ...evaluation.subjects import subjects_of
     from ...evaluation.validation.validate import validate
 
+    backend: Backend | None = options.backend or ("torch" if options.half else None)
     done = validate(
-        options.models,
-        lambda path: open_runtime(path, options.backend, options.device, read_options(options), console.note),
+        subjects_of(options.models, backend, options.device, read_options(options), options.half),
         lambda task: load_dataset(options.data, task, options.images, options.split),
         options.data,
         _settings(options),
         options.output,
         console.track,
+        console.note,
     )
     for model in done.models:
         for note in model.notes:
@@ -151,12 +156,20 @@ def _show_comparisons(done: ValResults) -> None:
             one.metric,
             f"{one.difference:+.4f}",
             f"{one.low:+.4f} .. {one.high:+.4f}",
-            "resolved" if one.low > 0 or one.high < 0 else f"not resolved by {done.data.pictures} pictures",
+            _verdict(one, done.data.pictures),
         ]
         for one in done.comparisons
     ]
     level = f"{done.comparisons[0].level:.0%} interval"
     console.table(f"against {done.comparisons[0].against}", ["model", "metric", "difference", level, ""], rows)
+
+
+def _verdict(one: Comparison, pictures: int) -> str:
+    if one.difference == one.low == one.high == 0:
+        return "the same"
+    if one.low > 0 or one.high < 0:
+        return "better" if one.low > 0 else "worse"
+    return f"not resolved by {pictures} picture{'s' if pictures != 1 else ''}"
 
 
 def _shares(values: Sequence[float]) -> list[str]:

@@ -15,16 +15,15 @@ from typing import Any, TypeVar
 
 from ...contract.nms import NmsSettings
 from ...engines.runtimes.base import Runtime
-from ...engines.runtimes.open import open_runtime
 from ...errors import TrtZooError, UnsupportedError
 from ...graph.session import first_line
 from ...graph.weights import Array
 from ..models import ModelFacts, describe_model
 from ..stages import look
+from ..subjects import Subject
 from .measure import Turn, best_on, measure_load, measure_throughput, take_turn
 from .memory import gpu_mib_of_process, peak_rss_mib
 from .results import Best, LoadFigures, Throughput
-from .subjects import Subject
 
 T = TypeVar("T")
 ENDING = 10.0
@@ -105,8 +104,7 @@ class Bench:
         return self._runtimes[:count]
 
     def _open(self, note: Callable[[str], object]) -> Runtime:
-        one = self._subject
-        self._runtimes.append(open_runtime(one.path, one.backend, one.device, one.read, note, one.half))
+        self._runtimes.append(self._subject.open(note))
         return self._runtimes[-1]
 
 

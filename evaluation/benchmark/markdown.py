@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..environment import Environment
+from ..subjects import scale_of
 from .results import END_TO_END, BenchResults, ModelBench
-from .subjects import scale_of
 
 SCALES = "nsmlx"
 UNKNOWN = "unknown"

@@ -14,6 +14,7 @@ from ...errors import TrtZooError
 from ...graph.weights import Array
 from ..environment import describe_environment
 from ..stages import STAGES
+from ..subjects import Subject, scale_of
 from .child import Bench, Child, Opened
 from .measure import Turn
 from .memory import cpu_clock, gpu_clock, gpu_mib_in_use
@@ -29,7 +30,6 @@ from .results import (
     Times,
 )
 from .statistics import relative_to, times_of
-from .subjects import Subject, scale_of
 
 RESULTS = "bench.json"
 SIZE = (720, 1280)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...graph.weights import Array
 from .metrics.average_precision import Matches
-from .metrics.bootstrap import LEVEL, paired_difference
+from .metrics.bootstrap import ANYTHING, LEVEL, paired_difference
 from .results import Comparison
 
 
@@ -40,6 +40,8 @@ def compare_accuracy(first: Array, other: Array, labels: tuple[str, str], draws:
     from scipy.stats import bootstrap
 
     gain = other.astype(float) - first.astype(float)
+    if len(gain) < 2:
+        return [Comparison(labels[1], labels[0], "top1", float(gain.sum()), *ANYTHING, LEVEL, draws)]
     rng = np.random.default_rng(0)
     interval = bootstrap((gain,), np.mean, n_resamples=draws, confidence_level=LEVEL, method="percentile", rng=rng)
     low, high = interval.confidence_interval

@@ -110,7 +110,9 @@ def suppression_for(meta: ModelMeta, wanted: ValSettings) -> tuple[Suppression, 
     if not free and (meta.nms.conf_thres > ours.conf_thres or meta.nms.iou_thres != ours.iou_thres):
         notes.append(
             f"its graph keeps scores above {meta.nms.conf_thres:g} and suppresses at IoU {meta.nms.iou_thres:g}, not at the "
-            f"evaluation's {ours.conf_thres:g} and {ours.iou_thres:g}; figures are of the graph as it is deployed"
+            f"evaluation's {ours.conf_thres:g} and {ours.iou_thres:g}; figures are of the graph as it is deployed; "
+            f"for the graph's own loss convert it with --conf-thres {ours.conf_thres:g} --iou-thres {ours.iou_thres:g} "
+            f"--topk-all {ours.topk_all}"
         )
     if meta.nms.topk_all < ours.topk_all:
         notes.append(f"its graph gives at most {meta.nms.topk_all} findings a picture, not {ours.topk_all}")

@@ -16,8 +16,9 @@ from ...engines.runtimes.base import Runtime
 from ...errors import InputError
 from ...files import make_folder
 from ..environment import describe_environment
-from ..models import describe_model, labels_of
+from ..models import describe_model
 from ..results_file import write_results
+from ..subjects import Subject
 from .classify import ClassRun, run_classifier
 from .compare import compare_accuracy, compare_matches
 from .metrics.average_precision import Curves, Matches, curves_by_class, summarise
@@ -29,9 +30,6 @@ from .run import Run, Track, ValSettings, peak_rss_mib, run_model, suppression_f
 
 RESULTS = "val.json"
 TRUTH = "ground_truth.json"
-
-Open = Callable[[Path], Runtime]
-"""Opens a model; it is closed after it was evaluated."""
 
 
 @dataclass
@@ -58,24 +56,24 @@ class _Call:
 
 
 def validate(
-    models: Sequence[Path],
-    open_model: Open,
+    subjects: Sequence[Subject],
     load_data: Callable[[str], Dataset],
     data: Path,
     wanted: ValSettings,
     folder: Path,
     track: Track[Any],
+    note: Callable[[str], object] = str,
 ) -> ValResults:
     """Evaluate models and write `val.json`, COCO's files and plots into a folder.
 
     Args:
-        models: files.
-        open_model: opens one of them.
+        subjects: models; each is opened when its turn comes, and closed after it.
         load_data: the dataset for a task.
         data: where it came from.
         wanted: how.
         folder: is created.
         track: shows progress.
+        note: is told what the user should know about opening a model, a sentence each.
 
     Returns:
         What stands in `val.json`; `partial` after Ctrl-C.
@@ -86,17 +84,17 @@ def validate(
     """
     library, done, dataset = coco_library(), _Done(), None
     make_folder(folder)
-    for path, label in zip(models, labels_of(models), strict=True):
-        runtime = open_model(path)
+    for subject in subjects:
+        runtime = subject.open(note)
         try:
             if dataset is None:
                 task = runtime.meta.task
                 dataset = load_data(task).first(wanted.limit)
             if runtime.meta.task != task:
                 raise InputError(
-                    f"{path} is a {runtime.meta.task} model, and {models[0]} a {task} one; give them one by one"
+                    f"{subject.path} is a {runtime.meta.task} model, and {subjects[0].path} a {task} one; give them one by one"
                 )
-            _evaluate(_Call(dataset, wanted, folder, library, track), done, path, label, runtime)
+            _evaluate(_Call(dataset, wanted, folder, library, track), done, subject, runtime)
         finally:
             runtime.close()
         if done.partial:
@@ -111,11 +109,12 @@ def validate(
     return results
 
 
-def _evaluate(call: _Call, done: _Done, path: Path, label: str, runtime: Runtime) -> None:
+def _evaluate(call: _Call, done: _Done, subject: Subject, runtime: Runtime) -> None:
     """Evaluate one model and add it to what is known."""
     if runtime.meta.task == "classify":
-        _evaluate_classifier(call, done, path, label, runtime)
+        _evaluate_classifier(call, done, subject, runtime)
         return
+    label = subject.label
     settings, notes = suppression_for(runtime.meta, call.wanted)
     name = _file_name(label)
     predictions = call.folder / f"{name}.predictions.json"
@@ -131,7 +130,7 @@ def _evaluate(call: _Call, done: _Done, path: Path, label: str, runtime: Runtime
     }
     dota = run.judge.dota_by_class() if runtime.meta.task == "obb" else None
     result = ModelResults(
-        describe_model(path, label, runtime),
+        describe_model(subject.path, label, runtime),
         Settings(
             settings.conf_thres, settings.iou_thres, settings.topk_all, settings.multi_label, settings.class_agnostic
         ),
@@ -158,10 +157,11 @@ def _evaluate(call: _Call, done: _Done, path: Path, label: str, runtime: Runtime
     done.partial = run.interrupted
 
 
-def _evaluate_classifier(call: _Call, done: _Done, path: Path, label: str, runtime: Runtime) -> None:
+def _evaluate_classifier(call: _Call, done: _Done, subject: Subject, runtime: Runtime) -> None:
+    label = subject.label
     run = run_classifier(runtime, call.dataset, call.wanted, call.track)
     settings = Settings(0.0, 0.0, 0, False, False)
-    facts = describe_model(path, label, runtime)
+    facts = describe_model(subject.path, label, runtime)
     if call.wanted.plots and len(run.right):
         name = call.folder / f"{_file_name(label)}.confusion.png"
         draw_confusion(name, run.confusion[:-1], call.dataset.names, label)

@@ -12,6 +12,8 @@ from .average_precision import RECALLS, Matches
 
 LEVEL = 0.95
 DRAWS = 500
+ANYTHING = (-1.0, 1.0)
+"""The interval of a difference of which a single picture tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ def paired_difference(first: Matches, second: Matches, pictures: int, draws: int
         return judge[1](weights) - judge[0](weights)
 
     every = np.arange(pictures)
+    if pictures < 2:
+        return Interval(difference(every), *ANYTHING, LEVEL, draws)
     found = bootstrap(
         (every,),
         difference,

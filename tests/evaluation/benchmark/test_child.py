@@ -17,7 +17,7 @@ from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.evaluation.benchmark.child import Bench, Child
 from trtzoo.evaluation.benchmark.memory import peak_rss_mib
-from trtzoo.evaluation.benchmark.subjects import Subject
+from trtzoo.evaluation.subjects import Subject
 
 PICTURE = picture_with([(0, 1)])
 
@@ -53,7 +53,7 @@ import time, pathlib, sys
 import numpy as np
 from trtzoo.converters.options import ReadOptions
 from trtzoo.evaluation.benchmark.child import Child
-from trtzoo.evaluation.benchmark.subjects import Subject
+from trtzoo.evaluation.subjects import Subject
 if __name__ == "__main__":
     child = Child(Subject(pathlib.Path("x.onnx"), "x", None, "cpu", False, ReadOptions()), np.zeros((8, 8, 3), np.uint8))
     print(child._process.pid, flush=True)

@@ -10,7 +10,6 @@ from colour_network import colour_network, picture_with
 
 from trtzoo.evaluation.benchmark.measure import measure_load, measure_throughput, take_turn
 from trtzoo.evaluation.benchmark.statistics import relative_to, times_of
-from trtzoo.evaluation.benchmark.subjects import scale_of
 
 NAP = 0.02
 PICTURE = picture_with([(0, 1)])
@@ -98,20 +97,3 @@ def test_a_ratio_is_taken_turn_by_turn():
     assert varied.low == pytest.approx(1, abs=0.15)
     assert varied.ratio == pytest.approx(1.3)
     assert varied.low < 1.3 < varied.high
-
-
-@pytest.mark.parametrize(
-    ("label", "name", "scale"),
-    [
-        ("yolov8n.pt", "yolov8?.pt", "n"),
-        ("yolo11x-pose.engine", "yolo11?-pose.engine", "x"),
-        ("yolov5s6.pt", "yolov5?6.pt", "s"),
-        ("yolov9-m.pt", "yolov9-?.pt", "m"),
-        ("a/yolov8l-seg.onnx", "a/yolov8?-seg.onnx", "l"),
-        ("yolov3-tiny.cfg", "yolov3-tiny.cfg", ""),
-        ("yolov4-mish.cfg", "yolov4-mish.cfg", ""),
-        ("best.pt", "best.pt", ""),
-    ],
-)
-def test_scales_are_read_from_names(label, name, scale):
-    assert scale_of(label) == (name, scale)

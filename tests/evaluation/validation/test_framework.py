@@ -17,6 +17,7 @@ from trtzoo.console import track
 from trtzoo.converters.options import ReadOptions
 from trtzoo.data.datasets.load import load_dataset
 from trtzoo.engines.runtimes.open import open_runtime
+from trtzoo.evaluation.subjects import subjects_of
 from trtzoo.evaluation.validation.run import ValSettings
 from trtzoo.evaluation.validation.validate import validate
 
@@ -97,8 +98,7 @@ def official(sets, tmp_path_factory) -> dict[str, dict[str, float]]:
 def test_the_frameworks_validator_agrees(case, sets, official, tmp_path):
     model, data, size, *head = CASES[case]
     done = validate(
-        [WEIGHTS / model],
-        lambda path: open_runtime(path, read=ReadOptions(img_size=(size, size), head=head[0] if head else None)),
+        subjects_of([WEIGHTS / model], None, "cpu", ReadOptions(img_size=(size, size), head=head[0] if head else None)),
         lambda task: load_dataset(sets / data / f"{data}.yaml", task),
         sets / data,
         ValSettings(plots=False),

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
 from colour_network import colour_network, write
 from labelled_squares import PICTURES, write_coco, write_pictures, write_yolo
+from shared import WEIGHTS, needs_weights
 from suppressions import graph_nms
 
 from trtzoo.cli import main
 from trtzoo.console import track
+from trtzoo.converters.options import ReadOptions
 from trtzoo.data.datasets.load import load_dataset
-from trtzoo.engines.runtimes.open import open_runtime
 from trtzoo.errors import InputError
 from trtzoo.evaluation.results_file import as_results, read_document
+from trtzoo.evaluation.subjects import subjects_of
 from trtzoo.evaluation.validation.metrics import coco_findings
 from trtzoo.evaluation.validation.metrics import coco_library as library
 from trtzoo.evaluation.validation.metrics.coco_library import TYPES
@@ -39,7 +42,7 @@ def run(models, data, folder, settings=PLAIN, progress=track, images=None) -> Va
     def load(task):
         return load_dataset(data, task, images)
 
-    return validate(models, open_runtime, load, data, settings, folder, progress)
+    return validate(subjects_of(models, None, "cpu", ReadOptions()), load, data, settings, folder, progress)
 
 
 def mislabelled(root, task):
@@ -224,7 +227,7 @@ def test_the_command(tmp_path, capsys):
     assert main(["val", one, one, "--data", str(path), "-o", str(tmp_path / "out"), "--no-plots", "--draws", "20"]) == 0
     text = capsys.readouterr().out
     assert "4 pictures, 6 objects" in text
-    assert "not resolved by 4 pictures" in text
+    assert "the same" in text
 
 
 def test_the_command_says_what_is_missing(tmp_path, capsys):
@@ -252,3 +255,29 @@ def test_a_model_of_two_heads_says_which_was_measured():
     notes = {head: suppression_for(colour_network(head=head).meta, wanted)[1] for head in ("one2one", "one2many", None)}
     assert "--head one2many" in notes["one2one"][0]
     assert notes["one2many"] == notes[None] == ()
+
+
+@needs_weights
+def test_weights_in_both_precisions_of_torch(tmp_path, capsys):
+    """The frameworks' own table: FP32 and FP16 of the same file, side by side."""
+    picture = tmp_path / "set" / "images" / "val" / "dog.jpg"
+    picture.parent.mkdir(parents=True)
+    shutil.copy(WEIGHTS / "dog.jpg", picture)
+    labels = tmp_path / "set" / "labels" / "val" / "dog.txt"
+    labels.parent.mkdir(parents=True)
+    labels.write_text("1 0.45 0.46 0.58 0.54\n16 0.285 0.665 0.24 0.55\n")
+    data = tmp_path / "set" / "data.yaml"
+    names = {1: "bicycle", 16: "dog"}
+    data.write_text(
+        f"path: .\nval: images/val\nnames: {{{', '.join(f'{number}: {names.get(number, number)}' for number in range(17))}}}\n"
+    )
+    arguments = ["val", str(WEIGHTS / "yolov8n.pt"), "--half", "--img-size", "160", "--data", str(data), "--no-plots"]
+    assert main([*arguments, "--draws", "20", "-o", str(tmp_path / "out")]) == 0
+    models = json.loads((tmp_path / "out" / "val.json").read_text())["models"]
+    assert [(one["model"]["runtime"], one["model"]["precision"]) for one in models] == [
+        ("torch CPU", "fp32"),
+        ("torch CPU", "fp16"),
+    ]
+    assert models[0]["metrics"]["box"]["map50"] == pytest.approx(models[1]["metrics"]["box"]["map50"], abs=0.02)
+    assert models[0]["metrics"]["box"]["map50"] > 0.5
+    assert "not resolved by 1 picture " in capsys.readouterr().out

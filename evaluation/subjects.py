@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...contract.choices import Backend
-from ...converters import recognise
-from ...converters.options import ReadOptions
-from ...engines.runtimes.triton import is_address
-from ..models import labels_of
+from ..contract.choices import Backend
+from ..converters import recognise
+from ..converters.options import ReadOptions
+from ..engines.runtimes.base import Runtime
+from ..engines.runtimes.open import open_runtime
+from ..engines.runtimes.triton import is_address
+from .models import labels_of
 
 WEIGHTS = ("cfg", "checkpoint")
 _SCALE = re.compile(r"(yolov?\d+-?)([nsmlx])(?![a-z])", re.IGNORECASE)
@@ -37,6 +39,10 @@ class Subject:
     half: bool
     read: ReadOptions
 
+    def open(self, note: Callable[[str], object] = str) -> Runtime:
+        """Load it; `note` is told what the user should know, a sentence each."""
+        return open_runtime(self.path, self.backend, self.device, self.read, note, self.half)
+
     @property
     def gpu(self) -> int | None:
         """Number of the GPU that it runs on; None on the CPU and on a server."""
@@ -48,16 +54,16 @@ class Subject:
 
 
 def subjects_of(
-    paths: Sequence[Path], backend: Backend | None, device: str, half: bool, read: ReadOptions
+    paths: Sequence[Path], backend: Backend | None, device: str, read: ReadOptions, half: bool = False
 ) -> list[Subject]:
-    """A subject for each model: weights run through torch unless another backend is named.
+    """A subject for each model, or two for weights that torch runs in both precisions.
 
     Args:
         paths: files or addresses.
-        backend: None takes what fits each file.
+        backend: None takes what fits each file; "torch" is of weights, other files take what fits them.
         device: for all of them.
-        half: weights that torch runs are measured in FP16 too, as a subject more.
         read: how weights are read; of finished models only the class names can be others.
+        half: weights that torch runs come in FP16 too.
 
     Raises:
         InputError: a file cannot be read.
@@ -66,11 +72,11 @@ def subjects_of(
     for path, label in zip(paths, labels_of(paths), strict=True):
         if is_address(str(path)) or recognise(path) not in WEIGHTS:
             options = replace(read, weights=None, img_size=None, family=None, head=None)
-            found.append(Subject(path, label, backend, device, False, options))
+            found.append(Subject(path, label, None if backend == "torch" else backend, device, False, options))
             continue
-        one = Subject(path, label, backend or "torch", device, False, read)
+        one = Subject(path, label, backend, device, False, read)
         found.append(one)
-        if half and one.backend == "torch":
+        if half and backend == "torch":
             found.append(replace(one, label=f"{label} (half)", half=True))
     return found
 
