@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from ...data.datasets.truth import Dataset
 from ...engines.runtimes.base import Runtime
-from ...errors import InputError
+from ...errors import InputError, TrtZooError
 from ...files import make_folder
 from ..environment import describe_environment
 from ..models import describe_model
@@ -49,6 +50,7 @@ class _Call:
     """What stays the same for all models of a call."""
 
     dataset: Dataset
+    task: str
     wanted: ValSettings
     folder: Path
     library: CocoLibrary
@@ -79,38 +81,48 @@ def validate(
         What stands in `val.json`; `partial` after Ctrl-C.
 
     Raises:
-        InputError: models of different tasks, a model that cannot be opened, labels that cannot be read.
+        InputError: models of different tasks, a model that cannot be opened, labels that cannot be read; what was measured
+            before is written all the same.
         MissingDependencyError: neither COCO library is installed, or matplotlib for plots.
     """
-    library, done, dataset = coco_library(), _Done(), None
+    library, done = coco_library(), _Done()
+    call = None
     make_folder(folder)
-    for subject in subjects:
-        runtime = subject.open(note)
-        try:
-            if dataset is None:
+    try:
+        for subject in subjects:
+            with closing(subject.open(note)) as runtime:
                 task = runtime.meta.task
-                dataset = load_data(task).first(wanted.limit)
-            if runtime.meta.task != task:
-                raise InputError(
-                    f"{subject.path} is a {runtime.meta.task} model, and {subjects[0].path} a {task} one; give them one by one"
-                )
-            _evaluate(_Call(dataset, wanted, folder, library, track), done, subject, runtime)
-        finally:
-            runtime.close()
-        if done.partial:
-            break
-    if dataset is None:
+                call = call or _Call(load_data(task).first(wanted.limit), task, wanted, folder, library, track)
+                _evaluate(call, done, subject, runtime)
+            if done.partial:
+                break
+    except (KeyboardInterrupt, TrtZooError) as stopped:
+        if call is None or not done.models:
+            raise
+        done.partial = True
+        if isinstance(stopped, TrtZooError):
+            _store(call, done, data)
+            raise
+    if call is None:
         raise InputError("no model was given")
-    facts = DataFacts(dataset.name, str(data), done.pictures, done.objects, _digest(dataset, done.pictures))
+    return _store(call, done, data)
+
+
+def _store(call: _Call, done: _Done, data: Path) -> ValResults:
+    """Write `val.json`."""
+    digest = _digest(call.dataset, done.pictures)
+    facts = DataFacts(call.dataset.name, str(data), done.pictures, done.objects, digest)
     results = ValResults(
-        describe_environment(), facts, library.name, tuple(done.models), tuple(done.comparisons), done.partial
+        describe_environment(), facts, call.library.name, tuple(done.models), tuple(done.comparisons), done.partial
     )
-    write_results(folder / RESULTS, SCHEMA, results)
+    write_results(call.folder / RESULTS, SCHEMA, results)
     return results
 
 
 def _evaluate(call: _Call, done: _Done, subject: Subject, runtime: Runtime) -> None:
     """Evaluate one model and add it to what is known."""
+    if runtime.meta.task != call.task:
+        raise InputError(f"{subject.path} is a {runtime.meta.task} model, not a {call.task} one; give them one by one")
     if runtime.meta.task == "classify":
         _evaluate_classifier(call, done, subject, runtime)
         return
@@ -121,11 +133,13 @@ def _evaluate(call: _Call, done: _Done, subject: Subject, runtime: Runtime) -> N
     with prediction_file(predictions) as records:
         run = run_model(runtime, call.dataset, settings, call.wanted, call.library, records, call.track)
         found = records.count
-    run.truth.write(call.folder / TRUTH)
+    whole = done.first is None or run.pictures == done.pictures
+    truth = call.folder / (TRUTH if whole else f"{name}.{TRUTH}")
+    run.truth.write(truth)
     matches = {metric: run.judge.matches(metric) for metric in run.judge.metrics if metric != "dota"}
     curves = {metric: curves_by_class(one) for metric, one in matches.items()}
     coco = {
-        metric: coco_figures(call.library, call.folder / TRUTH, predictions, metric, call.dataset.spread)
+        metric: coco_figures(call.library, truth, predictions, metric, call.dataset.spread)
         for metric in (matches if runtime.meta.task != "obb" and run.truth.objects else ())
     }
     dota = run.judge.dota_by_class() if runtime.meta.task == "obb" else None
@@ -140,7 +154,7 @@ def _evaluate(call: _Call, done: _Done, subject: Subject, runtime: Runtime) -> N
         run.speed,
         peak_rss_mib(),
         {metric: _mean_curve(one) for metric, one in curves.items()},
-        (*call.dataset.notes, *notes, *(() if found else ("nothing was found on any picture",))),
+        (*call.dataset.notes, *notes, *_remarks(call, run, found)),
         predictions.name,
     )
     if call.wanted.plots and any(curves.values()):
@@ -155,6 +169,16 @@ def _evaluate(call: _Call, done: _Done, subject: Subject, runtime: Runtime) -> N
         done.first, done.pictures, done.objects = matches, run.pictures, run.truth.objects
     done.models.append(result)
     done.partial = run.interrupted
+
+
+def _remarks(call: _Call, run: Run, found: int) -> list[str]:
+    """What is odd about a run."""
+    remarks = [] if found else ["nothing was found on any picture"]
+    if run.interrupted:
+        remarks.append(
+            f"interrupted: its figures are of the first {run.pictures} of {len(call.dataset.samples)} pictures"
+        )
+    return remarks
 
 
 def _evaluate_classifier(call: _Call, done: _Done, subject: Subject, runtime: Runtime) -> None:

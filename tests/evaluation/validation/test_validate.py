@@ -18,9 +18,10 @@ from trtzoo.cli import main
 from trtzoo.console import track
 from trtzoo.converters.options import ReadOptions
 from trtzoo.data.datasets.load import load_dataset
+from trtzoo.engines.runtimes.open import open_runtime
 from trtzoo.errors import InputError
 from trtzoo.evaluation.results_file import as_results, read_document
-from trtzoo.evaluation.subjects import subjects_of
+from trtzoo.evaluation.subjects import Subject, subjects_of
 from trtzoo.evaluation.validation.metrics import coco_findings
 from trtzoo.evaluation.validation.metrics import coco_library as library
 from trtzoo.evaluation.validation.metrics.coco_library import TYPES
@@ -194,6 +195,50 @@ def test_an_interrupt_keeps_what_was_done(tmp_path):
     assert (done.data.pictures, len(done.models)) == (2, 1)
     assert done.models[0].metrics["box"].map50 == pytest.approx(0.995, abs=0.006)
     assert len(json.loads((tmp_path / "out" / "a_model.onnx.predictions.json").read_text())) == 3
+
+
+def interrupted_at_model(count):
+    """Ctrl-C on the second picture of the `count`-th model."""
+    calls = []
+
+    def progress(items, total, what):
+        calls.append(what)
+        return interrupted_after(1 if len(calls) == count else total + 1)(items, total, what)
+
+    return progress
+
+
+def test_an_interrupted_later_model_says_so_and_keeps_the_labels_of_the_first(tmp_path):
+    models = [model(tmp_path / name) for name in "abc"]
+    done = run(models, write_yolo(tmp_path / "set", "detect"), tmp_path / "out", progress=interrupted_at_model(2))
+    assert done.partial
+    assert (done.data.pictures, len(done.models), done.comparisons) == (4, 2, ())
+    assert done.models[1].notes == ("interrupted: its figures are of the first 1 of 4 pictures",)
+    pictures = [
+        len(json.loads((tmp_path / "out" / f"{name}ground_truth.json").read_text())["images"])
+        for name in ("", "b_model.onnx.")
+    ]
+    assert pictures == [4, 1]
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, InputError])
+def test_what_was_measured_outlives_a_later_fault(tmp_path, fault, monkeypatch):
+    """Ctrl-C while a later model is loaded, or one that does not load."""
+    opened = []
+
+    def faulty(self, note=str):
+        opened.append(self)
+        if len(opened) == 2:
+            raise fault("the second one")
+        return open_runtime(self.path)
+
+    monkeypatch.setattr(Subject, "open", faulty)
+    models = [model(tmp_path / "a"), model(tmp_path / "b")]
+    with contextlib.suppress(InputError) if fault is InputError else contextlib.nullcontext():
+        run(models, write_yolo(tmp_path / "set", "detect"), tmp_path / "out")
+        assert fault is KeyboardInterrupt
+    document = json.loads((tmp_path / "out" / "val.json").read_text())
+    assert (document["partial"], len(document["models"])) == (True, 1)
 
 
 def test_a_free_batch_takes_several_pictures_at_once(tmp_path):
