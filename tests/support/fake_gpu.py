@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any
 
 import pytest
-from fake_library import Crash, fake_library
+from fake_library import fake_library
+from fake_ways import Crash
 
 from trtzoo.engines.build import builder
 from trtzoo.engines.build.process import parent

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import onnx
+from fake_ways import KINDS as TYPES
 from onnx import TensorProto
 
 DTYPES = {
@@ -31,8 +32,6 @@ class Tensor:
 
     @property
     def dtype(self) -> Any:
-        from fake_library import KINDS as TYPES
-
         return TYPES[self.kind]
 
     def document(self) -> dict[str, Any]:

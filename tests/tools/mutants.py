@@ -74,10 +74,16 @@ def broken(copy: Path, mutant: Mutant) -> Iterator[None]:
         path.write_text(text, encoding="utf-8")
 
 
+def _built(folder: Path, names: list[str]) -> set[str]:
+    """What building a wheel leaves at the root; rooms of that name stay."""
+    return {"build"} & set(names) if folder == ROOT else set()
+
+
 def make_copy(folder: Path) -> Path:
     """The repository as a package named trtzoo, beside a link to what lies beside the original."""
     copy = folder / "trtzoo"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info"))
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
+    shutil.copytree(ROOT, copy, ignore=lambda where, names: left_out(where, names) | _built(Path(where), names))
     if (ROOT.parent / "shared").is_dir():
         (folder / "shared").symlink_to(ROOT.parent / "shared")
     return copy

@@ -9,8 +9,9 @@ from typing import Any
 
 import onnx
 import pytest
+from fake_engine import EngineInspector
 from fake_gpu import GPU, install
-from fake_library import STALE_TIMINGS, Crash, EngineInspector
+from fake_ways import STALE_TIMINGS, Crash
 from tiny_models import tiny_detector, write_tiny
 
 from trtzoo.contract.nms import NmsSettings
