@@ -212,11 +212,26 @@ def measure(options: argparse.Namespace) -> None:
     result["ms"] = {}
     for count in (1, 5) if engine.meta.batch is None else (engine.meta.batch,):
         result["ms"][str(count)] = times(engine, inputs(engine.meta, pictures, count))
+    if engine.meta.batch is None:
+        result["replayed"] = replayed(engine, {count: inputs(engine.meta, pictures, count) for count in (1, 2, 5)})
     executor = getattr(engine, "_executor", None)
     result["cuda_graph"] = bool(getattr(executor, "uses_graph", False))
     result["precision"] = precision(options.folder / f"{case.name}.engine")
     engine.close()
     print(json.dumps(result), flush=True)
+
+
+def replayed(engine: Any, images: dict[int, np.ndarray]) -> float:
+    """Greatest change of an output where batch sizes take turns and their CUDA graphs are replayed, from the first run of each."""
+    first = {count: engine.infer(batch) for count, batch in images.items()}
+    gaps = [0.0]
+    for _ in range(3):
+        for count, batch in images.items():
+            found = engine.infer(batch)
+            gaps += [
+                float(np.abs(found[name].astype(np.float64) - first[count][name]).max(initial=0)) for name in found
+            ]
+    return max(gaps)
 
 
 def read_pictures(folder: Path) -> list[np.ndarray]:

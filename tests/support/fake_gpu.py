@@ -74,6 +74,7 @@ def install(
         monkeypatch.setattr(place, "list_gpus", lambda: [GPU])
     for place in (cuda_driver, plans_load):
         monkeypatch.setattr(place, "use_gpu", lambda device: None)
+    monkeypatch.setattr(freshness, "installed_version", lambda target: version)
     monkeypatch.setattr(cuda_start, "driver_cuda", lambda: driver)
     monkeypatch.setattr(cuda_start, "cuda_major", lambda target: cuda)
     for room in (builder, parent):

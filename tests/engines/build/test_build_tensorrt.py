@@ -347,6 +347,22 @@ def test_damaged_timings_cost_time_only(tmp_path: Path, monkeypatch: pytest.Monk
     assert path.read_bytes() == b"timings"
 
 
+def test_an_engine_is_built_again_for_another_version_or_settings_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, notes = write_tiny(tmp_path / "t.onnx", None), list[str]()
+    settings = BuildSettings(shapes={"images": ((1, 3, 32, 48), (2, 3, 32, 48), (3, 3, 32, 48))})
+    install(monkeypatch, "8.5.3.1")
+    first = made(path, settings)
+    assert made(path, settings, note=notes.append) == first
+    assert "is up to date" in notes[0]
+    for change in (replace(settings, tf32=False), replace(settings, without_tactics=("CUDNN",)), BuildSettings()):
+        made(path, change, note=notes.append)
+    install(monkeypatch, "8.6.0")
+    assert made(path, note=notes.append).version == "8.6.0"
+    assert len(notes) == 1
+
+
 def test_another_release_than_the_target_names_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "8.6.0")
     path = write_tiny(tmp_path / "t.onnx")
