@@ -1,6 +1,7 @@
 """The inspector's report, in the forms that each library gives it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +128,21 @@ def test_layers_survive_json() -> None:
     assert (
         from_document(json.loads(json.dumps(to_document(layers))), tuple[Layer, ...], "it", "make it again") == layers
     )
+
+
+RECORDED = Path(__file__).parent / "data"
+
+
+def test_a_real_report_of_tensorrt_rtx() -> None:
+    """The tiny detector in half precision and with a free batch, as 1.7.1.116 printed it: decode is in single, counted by hand."""
+    report = (RECORDED / "rtx-1.7.1.116.txt").read_text(encoding="utf-8")
+    layers = parse_report(report)
+    assert by_precision(layers) == {"fp16": 6, "fp32 > fp16": 1, "fp16 > fp32": 1}
+    (decode,) = (layer for layer in layers if "/head/sigmoid" in layer.nodes)
+    assert decode.precision == "fp16 > fp32"
+    assert {"/stem/conv", "/down/conv", "/block/conv", "/up/conv", "/head/conv"} <= {
+        n for layer in layers for n in layer.nodes
+    }
+    assert [(name, mode, dtype, shape[0]) for name, mode, dtype, shape in parse_tensors(report)] == [
+        ("images", "input", "float32", -1), ("boxes", "output", "float32", -1), ("scores", "output", "float32", -1),
+    ]  # fmt: skip
