@@ -108,12 +108,12 @@ def _reference_form(suppress_matrix: Callable[..., Any]) -> Callable[..., Any]:
         from trtzoo.graph_passes.layouts.dressing import dress
         from trtzoo.graph_passes.nms.assembly import assemble
         from trtzoo.graph_passes.nms.candidates import Survivors, best_candidates
-        from trtzoo.graph_passes.nms.overlap import box_features
+        from trtzoo.graph_passes.nms.overlap import box_columns
         from trtzoo.graph_passes.nms.raw_heads import find_heads
 
         emit, heads = Emitter(graph, "/nms"), find_heads(graph, meta)
         best = best_candidates(emit, heads, settings.candidates, settings.multi_label)
-        features = box_features(emit, emit.take_rows(heads.boxes, best.anchors))
+        features = emit.concat(box_columns(emit, emit.take_rows(heads.boxes, best.anchors)), 2)
         label = emit.unsqueeze(emit.cast(best.classes, np.float32), 2)
         valid = emit.cast(emit.binary("Greater", best.scores, np.array([CONF], np.float32)), np.float32)
         keep = suppress_matrix(emit, emit.concat([features, label], 2), valid)
