@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # An editable install is not compiled by pip, and where PYTHONDONTWRITEBYTECODE is set it never would be.
 COMPILE := $(BIN)/python -m compileall -q -x '/\.' .
 
-.PHONY: demo test lint types check mutants clean
+.PHONY: demo test lint types check docs mutants clean
 
 demo: $(VENV)/base.stamp
 	$(BIN)/python samples/demo.py
@@ -41,6 +41,10 @@ $(VENV)/dev.stamp: setup.cfg pyproject.toml tests/requirements.txt | $(VENV)/bin
 	$(PIP) install --no-deps -r tests/requirements.txt
 	$(COMPILE)
 	touch $@ $(VENV)/base.stamp
+
+# The reference of the Python API, from the docstrings.
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/make_api.py
 
 # Breaks the lines of tests/tools/mutants.yaml one at a time and names those that no test misses: `make mutants ONLY=nms`.
 mutants: $(VENV)/dev.stamp

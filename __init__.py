@@ -1,5 +1,7 @@
 """trtzoo: YOLO weights of any family become end-to-end ONNX and TensorRT engines.
 
+`convert` and `build` write files, `load` opens a model to be called with pictures, `inspect` says what a file is.
+
 The names below are resolved when they are first used, so that `import trtzoo` stays light.
 """
 
@@ -13,45 +15,80 @@ if TYPE_CHECKING:
     from .contract.nms import NmsSettings
     from .converters.options import ReadOptions
     from .engines.pictures.detections import Detections
+    from .engines.pictures.drawing import Style, draw
+    from .engines.pictures.load import load
     from .engines.pictures.predictor import Predictor
+    from .engines.plans.settings import BuildSettings
     from .engines.runtimes.open import open_runtime
-    from .errors import TrtZooError
+    from .errors import InputError, MissingDependencyError, ModelError, TrtZooError, UnsupportedError, VerificationError
+    from .evaluation.calibration.settings import CalibrationSettings
     from .graph_passes.settings import EndToEnd, Half, NewThresholds, Uint8Input
-    from .pipeline import Conversion, ConvertSettings, convert
+    from .inspection import Inspection, inspect
+    from .pipeline import Built, Conversion, ConvertSettings, build, convert, lower
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BuildSettings": "engines.plans.settings",
+    "Built": "pipeline",
+    "CalibrationSettings": "evaluation.calibration.settings",
     "Conversion": "pipeline",
     "ConvertSettings": "pipeline",
     "Detections": "engines.pictures.detections",
     "EndToEnd": "graph_passes.settings",
     "Half": "graph_passes.settings",
+    "InputError": "errors",
+    "Inspection": "inspection",
+    "MissingDependencyError": "errors",
+    "ModelError": "errors",
     "ModelMeta": "contract.meta",
     "NewThresholds": "graph_passes.settings",
     "NmsSettings": "contract.nms",
     "Predictor": "engines.pictures.predictor",
     "ReadOptions": "converters.options",
+    "Style": "engines.pictures.drawing",
     "TrtZooError": "errors",
     "Uint8Input": "graph_passes.settings",
+    "UnsupportedError": "errors",
+    "VerificationError": "errors",
+    "build": "pipeline",
     "convert": "pipeline",
+    "draw": "engines.pictures.drawing",
+    "inspect": "inspection",
+    "load": "engines.pictures.load",
+    "lower": "pipeline",
     "open_runtime": "engines.runtimes.open",
 }
 
 __all__ = [
+    "BuildSettings",
+    "Built",
+    "CalibrationSettings",
     "Conversion",
     "ConvertSettings",
     "Detections",
     "EndToEnd",
     "Half",
+    "InputError",
+    "Inspection",
+    "MissingDependencyError",
+    "ModelError",
     "ModelMeta",
     "NewThresholds",
     "NmsSettings",
     "Predictor",
     "ReadOptions",
+    "Style",
     "TrtZooError",
     "Uint8Input",
+    "UnsupportedError",
+    "VerificationError",
+    "build",
     "convert",
+    "draw",
+    "inspect",
+    "load",
+    "lower",
     "open_runtime",
 ]
 

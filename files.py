@@ -9,9 +9,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from .errors import InputError
+
+StrPath: TypeAlias = str | os.PathLike[str]
+"""What the public functions take for a file or folder."""
 
 
 @contextmanager
@@ -100,12 +103,13 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def require_file(path: Path, what: str) -> Path:
+def require_file(path: StrPath, what: str) -> Path:
     """Return `path` if it is a readable, non-empty file.
 
     Raises:
         InputError: naming `what` was expected there.
     """
+    path = Path(path)
     if not path.exists():
         raise InputError(f"no such file: {path} ({what}); check the path")
     if not path.is_file():

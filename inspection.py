@@ -13,7 +13,7 @@ from .contract.properties import from_properties
 from .converters import read_network, recognise
 from .converters.options import ReadOptions
 from .errors import TrtZooError
-from .files import sha256_of
+from .files import StrPath, sha256_of
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,13 @@ class Inspection:
         return self.facts | {key: value for key, value in more.items() if value}
 
 
-def inspect(path: Path, read: ReadOptions = ReadOptions()) -> Inspection:
+def inspect(path: StrPath, read: ReadOptions = ReadOptions()) -> Inspection:
     """Find out what a file is.
 
     Raises:
         TrtZooError: it cannot be read.
     """
+    path = Path(path)
     kind = recognise(path)
     if kind == "weights":
         return _inspect_weights(path)

@@ -82,7 +82,7 @@ def run_analysis(
 
     stem, wanted = options.model.stem, analysis_settings(options)
     found = analyse(model.graph, model.meta, stem, calibration, settings, wanted, report)
-    path = options.analysis or (settings.cache or Path()) / f"{stem}.sensitivity.json"
+    path = options.analysis or Path(settings.cache or "") / f"{stem}.sensitivity.json"
     write_analysis(path, found)
     written = [str(path)]
     try:

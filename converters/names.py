@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import require_file
+from ..files import StrPath, require_file
 
 
-def read_names(path: Path, classes: int) -> tuple[str, ...]:
+def read_names(path: StrPath, classes: int) -> tuple[str, ...]:
     """Read one class name a line.
 
     Args:
@@ -21,7 +21,7 @@ def read_names(path: Path, classes: int) -> tuple[str, ...]:
     Raises:
         InputError: missing, not text, or another number of names.
     """
-    require_file(path, "class names, one a line")
+    path = require_file(path, "class names, one a line")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

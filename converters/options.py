@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..contract.choices import Family, HeadChoice, OnnxLayout
+from ..files import StrPath
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class ReadOptions:
         onnx_layout: how the outputs of another exporter's ONNX file are laid out, where it does not tell.
     """
 
-    weights: Path | None = None
-    names: Path | None = None
+    weights: StrPath | None = None
+    names: StrPath | None = None
     img_size: tuple[int, int] | None = None
     family: Family | None = None
     head: HeadChoice | None = None

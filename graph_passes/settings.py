@@ -9,6 +9,7 @@ from ..contract.choices import AXIS_ORDERS, FRAME_COLOURS, LAYOUTS, AxisOrder, F
 from ..contract.nms import NmsSettings, check_ranges
 from ..contract.target import Target, parse_target
 from ..errors import InputError, UnsupportedError
+from ..files import StrPath
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Half:
     """
 
     half_io: bool = False
-    pictures: str | None = None
+    pictures: StrPath | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ..converters import read_network, recognise
 from ..converters.options import ReadOptions
 from ..errors import InputError
 from ..evaluation.calibration.settings import CalibrationSettings
-from ..files import printable, staged
+from ..files import StrPath, printable, staged
 from ..graph_passes.model import Model
 from ..graph_passes.settings import PassSettings
 
@@ -86,7 +86,7 @@ class Conversion:
 
 
 def convert(
-    model: Path, output: Path, settings: ConvertSettings = ConvertSettings(), progress: Progress = _silent
+    model: StrPath, output: StrPath, settings: ConvertSettings = ConvertSettings(), progress: Progress = _silent
 ) -> Conversion:
     """Convert a model file to ONNX.
 
@@ -100,6 +100,7 @@ def convert(
         TrtZooError: with what is wrong, where, and what to do; `output` is then as it was before.
     """
     start = time.perf_counter()
+    model, output = Path(model), Path(output)
     check_output(model, output)
     loaded = load_model(model, settings, progress)
     if settings.verify:
@@ -191,7 +192,7 @@ def _batch_kept(model: Model, wanted: int | None) -> Model:
     return model.noted(note)
 
 
-def _overflow(model: Model, pictures: str) -> dict[str, str]:
+def _overflow(model: Model, pictures: StrPath) -> dict[str, str]:
     """Nodes whose values leave half precision on real pictures, and why."""
     from ..engines.pictures.overflow import find_overflow
     from ..engines.pictures.preprocess import prepare

@@ -13,6 +13,7 @@ from ..contract.target import parse_target
 from ..converters import recognise
 from ..engines.plans.settings import BuildSettings
 from ..errors import InputError
+from ..files import StrPath
 from .conversion import Conversion, ConvertSettings, Progress, convert
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class Built:
 
 
 def build(
-    model: Path,
-    output: Path,
+    model: StrPath,
+    output: StrPath,
     settings: BuildSettings = BuildSettings(),
     conversion: ConvertSettings | None = None,
     *,
@@ -64,6 +65,7 @@ def build(
     """
     from ..engines.build.builder import build as build_engine
 
+    model, output = Path(model), Path(output)
     kind = recognise(model)
     if kind == "engine":
         raise InputError(f"{model} is an engine already; give the weights or the ONNX file that it was built from")

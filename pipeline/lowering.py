@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..contract.properties import from_properties
+from ..files import StrPath
 from .conversion import check_output, write_model
 
 
-def lower(model: Path, output: Path, verify: bool = True) -> list[str]:
+def lower(model: StrPath, output: StrPath, verify: bool = True) -> list[str]:
     """Replace the TensorRT plugins of an ONNX file by the same semantics in standard operators.
 
     Args:
@@ -27,6 +28,7 @@ def lower(model: Path, output: Path, verify: bool = True) -> list[str]:
     from ..graph_passes.lower import OLDEST_OPSET
     from ..graph_passes.lower import lower as lower_graph
 
+    model, output = Path(model), Path(output)
     check_output(model, output)
     graph, properties = read_onnx(model)
     if graph.opset < OLDEST_OPSET:

@@ -32,7 +32,7 @@ def read(path: Path, options: ReadOptions) -> Network:
     sections, warnings = read_cfg(path)
     warnings += check_keys(sections)
     net, layers = plan(sections, options.img_size)
-    weights_file = options.weights or path.with_suffix(".weights")
+    weights_file = Path(options.weights or path.with_suffix(".weights"))
     weights, surplus = open_weights(weights_file, layers)
     heads = [layer for layer in layers if isinstance(layer.spec, Head)]
     meta = ModelMeta(

@@ -104,7 +104,7 @@ def _tuning(version: tuple[int, int], settings: BuildSettings) -> Iterator[str]:
     if settings.hardware_compatible:
         yield "--hardwareCompatibilityLevel=ampere+"
     if settings.timing_cache is not None:
-        yield f"--timingCacheFile={settings.timing_cache / f'trtexec_{_dotted(version)}.timing'}"
+        yield f"--timingCacheFile={Path(settings.timing_cache) / f'trtexec_{_dotted(version)}.timing'}"
     if settings.device:
         yield f"--device={settings.device}"
     if settings.verbose:

@@ -62,6 +62,8 @@ class BuildSettings:
     verbose: bool = False
 
     def __post_init__(self) -> None:
+        if self.timing_cache is not None:  # also given as text
+            object.__setattr__(self, "timing_cache", Path(self.timing_cache))
         if parse_target(self.target).library is None:
             raise InputError(f"--target {self.target}: it takes no engines; choose {' or '.join(ENGINE_TARGETS)}")
         if not 1 <= self.min_batch <= self.opt_batch <= self.max_batch:

@@ -11,13 +11,14 @@ from ...converters import read_network, recognise
 from ...converters.names import read_names
 from ...converters.options import ReadOptions
 from ...errors import InputError, UnsupportedError
+from ...files import StrPath
 from .base import Runtime
 from .onnxruntime import OnnxRuntime
 from .triton import TritonRuntime, is_address
 
 
 def open_runtime(
-    path: Path | str,
+    path: StrPath,
     backend: Backend | None = None,
     device: str = "cpu",
     read: ReadOptions = ReadOptions(),

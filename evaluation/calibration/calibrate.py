@@ -91,9 +91,9 @@ def calibrate(
     if settings.ranges or not settings.path:
         return _imported(points, settings)
     meta = with_letterbox(meta, settings.letterbox)
-    sample = choose(settings.path, settings.count, settings.held_out)
+    sample = choose(Path(settings.path), settings.count, settings.held_out)
     key = _key(graph, meta, sample, settings)
-    path = cache.cache_path(settings.cache, stem, key) if settings.cache else None
+    path = cache.cache_path(Path(settings.cache), stem, key) if settings.cache else None
     if path and (kept := cache.load(path, key)):
         return Calibration(points, kept.numbers, sample, _unreadable(meta, sample, kept.unreadable), path, cached=True)
     reader = PictureReader(meta)
@@ -119,7 +119,7 @@ def _unreadable(meta: ModelMeta, sample: Sample, places: Sequence[int]) -> dict[
 
 def _imported(points: Points, settings: CalibrationSettings) -> Calibration:
     """The numbers in a file that this or another machine calibrated."""
-    path = settings.ranges
+    path = Path(settings.ranges) if settings.ranges else None
     numbers = read_ranges(path) if path else Quantisation({})
     shared = shared_ranges(points, numbers.thresholds, str(path))
     return Calibration(points, replace(numbers, thresholds=shared), cache=path, cached=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 from ...errors import InputError
+from ...files import StrPath
 from ...graph_passes.precision.qdq.points import QdqSettings
 from .distill.settings import DistillSettings
 from .methods import Threshold
@@ -34,8 +34,8 @@ class CalibrationSettings:
         distill: how "distill" trains.
     """
 
-    path: Path | None = None
-    ranges: Path | None = None
+    path: StrPath | None = None
+    ranges: StrPath | None = None
     count: int = 1024
     batch: int = 8
     threshold: Threshold = Threshold()
@@ -43,7 +43,7 @@ class CalibrationSettings:
     recovery: Recovery = "bias"
     bias_pictures: int = 16
     held_out: int = 32
-    cache: Path | None = Path("caches")
+    cache: StrPath | None = "caches"
     qdq: QdqSettings = QdqSettings()
     distill: DistillSettings = DistillSettings()
 

@@ -17,6 +17,7 @@ import onnx_graphsurgeon as gs
 
 from ...contract.meta import ModelMeta
 from ...errors import UnsupportedError
+from ...files import StrPath
 from ...graph.editor import GraphEditor
 from ...graph.integers import integer_operators
 from ...graph.skeleton import constant, weight_of
@@ -35,7 +36,7 @@ _TYPED_BY_ATTRIBUTE = ("ConstantOfShape", "EyeLike", "RandomNormal", "RandomUnif
 FEW_NOTES = 3
 """More nodes than this that stay in single for one reason share a note."""
 
-FindOverflow = Callable[[Model, str], Mapping[str, str]]
+FindOverflow = Callable[[Model, StrPath], Mapping[str, str]]
 """A model and a picture, folder or pattern -> nodes whose values leave half precision on them, and why."""
 
 
