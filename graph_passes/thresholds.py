@@ -145,7 +145,7 @@ def _refuse_shared(graph: gs.Graph) -> None:
     if shared or _constant(graph, PLUGIN_CONF) is not None:
         op = shared[0].op if shared else "a lowered EfficientNMS plugin"
         raise UnsupportedError(
-            f"--runtime-thresholds: {op} has one threshold for all images of a batch; use --nms plain"
+            f"--runtime-thresholds: {op} has one threshold for all images of a batch; use --nms plain or static"
         )
 
 
