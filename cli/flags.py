@@ -115,6 +115,7 @@ def nms_settings(options: argparse.Namespace) -> NmsSettings:
         candidates=getattr(options, "nms_candidates", None),
         multi_label=options.multi_label,
         class_agnostic=options.class_agnostic,
+        fast=getattr(options, "fast_nms", False),
         steps=getattr(options, "nms_steps", None),
     )
 

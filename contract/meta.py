@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ..errors import InputError
 from .choices import (
     Anchor,
     AxisOrder,
@@ -117,6 +118,14 @@ class ModelMeta:
         return replace(framework, **settings.given())
 
     def graph_nms(self, settings: NmsSettings, route: Route) -> GraphNms:
-        """The NMS that a graph of this model gets by these settings, whose route has been chosen."""
+        """The NMS that a graph of this model gets by these settings, whose route has been chosen.
+
+        Raises:
+            InputError: a rule that the route does not have.
+        """
         settled = self.suppression(replace(settings, route=route))
+        if settled.fast and (route, settings.steps) != ("static", 1):
+            raise InputError(
+                "fast NMS in a graph is --nms static with --nms-steps 1; choose that, or leave it to greedy NMS"
+            )
         return GraphNms(**asdict(settled), route=route, steps=settings.steps or STEPS if route == "static" else None)

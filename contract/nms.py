@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..errors import InputError
@@ -26,6 +26,8 @@ class Suppression:
         candidates: M, the best (anchor, class) pairs that enter the suppression.
         multi_label: every (anchor, class) pair may be a candidate, not only an anchor's best class.
         class_agnostic: boxes of different classes suppress each other too.
+        fast: a box goes when it overlaps any better one, even one that went itself ("fast NMS", Bolya et al. 2019, YOLACT;
+            Ultralytics' rule for oriented boxes).
 
     Raises:
         InputError: a value is out of range.
@@ -37,6 +39,7 @@ class Suppression:
     candidates: int
     multi_label: bool
     class_agnostic: bool
+    fast: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         check_ranges(self.conf_thres, self.iou_thres, self.topk_all, self.candidates)
@@ -68,6 +71,7 @@ class NmsSettings:
         steps: as in `GraphNms`; None is 16.
         multi_label: as in `Suppression`; None is what the family's own framework does (`ModelMeta.multi_label`).
         class_agnostic: as in `Suppression`.
+        fast: as in `Suppression`; in a graph it is route "static" with one step.
 
     Raises:
         InputError: a value is out of range, or no such route.
@@ -80,6 +84,7 @@ class NmsSettings:
     candidates: int | None = None
     multi_label: bool | None = None
     class_agnostic: bool = False
+    fast: bool = False
     steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -93,8 +98,9 @@ class NmsSettings:
 
     def given(self) -> dict[str, Any]:
         """What the user said about the `Suppression`."""
-        said = {field.name: getattr(self, field.name) for field in fields(Suppression)} | {
-            "class_agnostic": self.class_agnostic or None
+        said = {one.name: getattr(self, one.name) for one in fields(Suppression)} | {
+            "class_agnostic": self.class_agnostic or None,
+            "fast": self.fast or None,
         }
         return {name: value for name, value in said.items() if value is not None}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +20,6 @@ from ..graph.weights import Array
 
 Load = Callable[[Array, ModelMeta], tuple[Array, Placement]]
 """A picture [H, W, 3] becomes an image of the network's input, and where the picture lies in it."""
-
-Before = Callable[[Mapping[str, Array], Suppression], tuple[dict[str, Array], Suppression]]
-"""Changes raw heads before they are decoded, and how they are suppressed then."""
 
 STAGES = ("preprocess", "inference", "postprocess")
 
@@ -66,16 +63,13 @@ def look(
     pictures: Sequence[Array],
     settings: Suppression,
     load: Load | None = None,
-    before: Before | None = None,
 ) -> Looked:
-    """Detect on as many pictures as the model takes at once, or fewer; `load` as in `fill`, `before` changes raw heads."""
+    """Detect on as many pictures as the model takes at once, or fewer; `load` as in `fill`."""
     clock = [time.perf_counter()]
     images, placements = fill(runtime, pictures, load)
     clock.append(time.perf_counter())
-    outputs: Mapping[str, Array] = runtime.infer(images, settings)
+    outputs = runtime.infer(images, settings)
     clock.append(time.perf_counter())
-    if before:
-        outputs, settings = before(outputs, settings)
     rows: list[Rows] = []
     if runtime.meta.task == "classify":
         found = [decode(outputs, row, placement, runtime.meta, settings) for row, placement in enumerate(placements)]

@@ -50,10 +50,14 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     )
     _add_output(parser.add_argument_group("output"))
     add_reading(parser)
-    add_thresholds(
-        parser.add_argument_group(
-            "NMS behind raw heads (an end-to-end graph keeps its own; a higher --conf-thres filters its rows)"
-        ),
+    thresholds = parser.add_argument_group(
+        "NMS behind raw heads (an end-to-end graph keeps its own; a higher --conf-thres filters its rows)"
+    )
+    add_thresholds(thresholds)
+    thresholds.add_argument(
+        "--fast-nms",
+        action="store_true",
+        help="a box goes when it overlaps any better one, even one that went itself, as Ultralytics suppresses oriented boxes",
     )
 
 

@@ -1,4 +1,4 @@
-"""Greedy NMS in numpy, for models whose graph ends in raw heads."""
+"""NMS in numpy, for models whose graph ends in raw heads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def select(boxes: Array, scores: Array, settings: Suppression, suppress: bool = 
     """The surviving (anchor, class) pairs of one image, best first.
 
     Candidates are the M best pairs above the threshold, ties by lower anchor, then lower class; a box goes when its IoU with a
-    kept one of its class is greater than the threshold; the first K kept are the answer.
+    kept one of its class (`settings.fast`: with any better one) is greater than the threshold; the first K kept are the answer.
 
     Args:
         boxes: [A, 4] x1, y1, x2, y2 or oriented [A, 5].
@@ -34,16 +34,33 @@ def select(boxes: Array, scores: Array, settings: Suppression, suppress: bool = 
     anchors, classes = _candidates(scores, settings, settings.candidates if suppress else settings.topk_all)
     if not suppress:
         return anchors, classes
-    overlap = overlaps(boxes[anchors])
+    kept = (_unrivalled if settings.fast else _greedy)(overlaps(boxes[anchors]), classes, settings)
+    return anchors[kept], classes[kept]
+
+
+def _greedy(overlap: Overlap, classes: Array, settings: Suppression) -> list[int]:
     kept: list[int] = []
-    alive = np.ones(len(anchors), bool)
-    for row in range(len(anchors)):
+    alive = np.ones(len(classes), bool)
+    for row in range(len(classes)):
         if not alive[row] or len(kept) == settings.topk_all:
             continue
         kept.append(row)
         rivals = alive if settings.class_agnostic else alive & (classes == classes[row])
         alive &= ~(rivals & (overlap(row) > settings.iou_thres))
-    return anchors[kept], classes[kept]
+    return kept
+
+
+def _unrivalled(overlap: Overlap, classes: Array, settings: Suppression) -> list[int]:
+    """The rows that overlap no better one of their class."""
+    kept: list[int] = []
+    for row in range(len(classes)):
+        better = overlap(row)[:row] > settings.iou_thres
+        same = settings.class_agnostic | (classes[:row] == classes[row])
+        if not (better & same).any():
+            kept.append(row)
+        if len(kept) == settings.topk_all:
+            break
+    return kept
 
 
 def overlaps(boxes: Array) -> Overlap:

@@ -29,7 +29,7 @@ Picture = Array | str | os.PathLike[str]
 GPU_BATCH = 8
 """Pictures a run of a model with a free batch on a GPU; on a CPU one is fastest."""
 
-FIXED = ("iou_thres", "conf_thres", "topk_all", "candidates", "multi_label", "class_agnostic")
+FIXED = ("iou_thres", "conf_thres", "topk_all", "candidates", "multi_label", "class_agnostic", "fast")
 """Settings that the NMS in a graph keeps to itself."""
 
 _EXPECTED = "give an array uint8 [height, width, 3] (blue, green, red), the path of a picture, or a list of these"
@@ -217,7 +217,7 @@ def check_heeded(meta: ModelMeta, settings: NmsSettings) -> None:
 
 
 def _flag(name: str) -> str:
-    special = {"multi_label": "--single-label or --multi-label", "candidates": "--nms-candidates"}
+    special = {"multi_label": "--single-label or --multi-label", "candidates": "--nms-candidates", "fast": "--fast-nms"}
     return special.get(name, f"--{name.replace('_', '-')}")
 
 

@@ -20,7 +20,6 @@ from ...engines.pictures.sources import read_picture
 from ...engines.runtimes.base import Runtime
 from ...graph.weights import Array
 from ..stages import Looked, look, prepare_as_validators
-from .fast_nms import thin_out
 from .judge import Judge
 from .metrics.coco_library import CocoLibrary
 from .metrics.prototype_masks import MaskGrid, found_on_grid
@@ -121,7 +120,7 @@ def suppression_for(meta: ModelMeta, wanted: ValSettings) -> tuple[Suppression, 
 
 def suppresses_fast(meta: ModelMeta, wanted: ValSettings) -> bool:
     """Whether oriented boxes go when they overlap any better one, even one that went itself."""
-    if meta.task != "obb" or meta.layout != "raw":
+    if meta.task != "obb" or meta.end2end:
         return False
     return meta.family == "ultralytics" if wanted.fast_nms is None else wanted.fast_nms
 
@@ -145,11 +144,11 @@ def run_model(
     number_of = dataset.number_of(meta.names, runtime.meta.source or "the model")
     clock, start = Clock(), time.perf_counter()
     step = meta.batch or wanted.batch
-    before = thin_out if suppresses_fast(meta, wanted) else None
+    settings = replace(settings, fast=suppresses_fast(meta, wanted))
     try:
         for chunk in chunks(track(dataset.samples, len(dataset.samples), "evaluating"), step):
             pictures = [read_picture(sample.path) for sample in chunk]
-            looked = look(runtime, pictures, settings, prepare_as_validators, before)
+            looked = look(runtime, pictures, settings, prepare_as_validators)
             begin = time.perf_counter()
             for number, sample in enumerate(chunk):
                 known = _known(looked.found[number], number_of, wanted)

@@ -17,6 +17,7 @@ from trtzoo.contract.nms import NmsSettings, Suppression
 from trtzoo.engines.pictures.nms import select
 from trtzoo.engines.pictures.postprocess import decode
 from trtzoo.engines.pictures.preprocess import Placement
+from trtzoo.errors import InputError
 
 SETTINGS = suppression(topk_all=20, candidates=60)
 
@@ -72,6 +73,56 @@ def test_a_suppressed_box_suppresses_nothing():
     scores = np.float32([[0.9], [0.8], [0.7]])
     anchors, _ = select(boxes, scores, replace(SETTINGS, iou_thres=0.3))
     assert anchors.tolist() == [0, 2]
+
+
+def fast_nms(boxes, scores, settings: Suppression) -> list[tuple[int, int]]:
+    """A pair goes when any better one of its class overlaps it too much, as Ultralytics' rule for oriented boxes is written."""
+    pairs = [(a, int(scores[a].argmax())) for a in range(len(scores)) if scores[a].max() > settings.conf_thres]
+    pairs = sorted(pairs, key=lambda pair: -scores[pair])[: settings.candidates]
+
+    overlaps = prob_iou(boxes)
+
+    def stands(row: int) -> bool:
+        rivals = [pair for pair in pairs[:row] if settings.class_agnostic or pair[1] == pairs[row][1]]
+        return all(overlaps[anchor, pairs[row][0]] <= settings.iou_thres for anchor, _ in rivals)
+
+    return [pairs[row] for row in range(len(pairs)) if stands(row)][: settings.topk_all]
+
+
+@pytest.mark.parametrize("more", [{}, {"class_agnostic": True}, {"topk_all": 3}, {"iou_thres": 0.1}], ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_fast_nms_of_oriented_boxes(more, seed):
+    settings = replace(SETTINGS, fast=True, **more)
+    heads = random_heads(np.random.default_rng(seed), model_meta("obb"), 1, 120)
+    boxes, scores = heads["boxes"][0], heads["scores"][0]
+    anchors, classes = select(boxes, scores, settings)
+    assert list(zip(anchors.tolist(), classes.tolist(), strict=True)) == fast_nms(boxes, scores, settings)
+    assert len(anchors) <= len(select(boxes, scores, replace(settings, fast=False))[0])
+
+
+def test_under_fast_nms_a_suppressed_box_suppresses_all_the_same():
+    boxes = np.float32([[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]])
+    scores = np.float32([[0.9], [0.8], [0.7]])
+    anchors, _ = select(boxes, scores, replace(SETTINGS, iou_thres=0.3, fast=True))
+    assert anchors.tolist() == [0]
+
+
+def test_route_static_with_one_step_is_fast_nms():
+    """The graph's rows are the same, and without that step it is refused."""
+    meta, settings = (
+        model_meta("obb"),
+        NmsSettings("static", iou_thres=0.3, conf_thres=0.1, topk_all=60, steps=1, fast=True),
+    )
+    heads = random_heads(np.random.default_rng(0), meta, 1, 120)
+    outputs = run(end_to_end(meta, settings, 120)[0], heads)
+    rows = outputs["det_boxes"][0, : outputs["num_dets"][0, 0]]
+    anchors, _ = select(heads["boxes"][0], heads["scores"][0], meta.suppression(settings))
+    np.testing.assert_allclose(rows, heads["boxes"][0][anchors], rtol=1e-6)
+    greedy, _ = select(heads["boxes"][0], heads["scores"][0], meta.suppression(replace(settings, fast=False)))
+    assert 0 < len(rows) < len(greedy)
+    for other in (replace(settings, steps=2), replace(settings, route="plain", steps=None)):
+        with pytest.raises(InputError, match="fast NMS in a graph is --nms static with --nms-steps 1"):
+            end_to_end(meta, other, 120)
 
 
 def test_equal_scores_go_to_the_lower_anchor_then_the_lower_class():

@@ -165,6 +165,7 @@ IGNORED = {
     "more rows": ({"topk_all": 300}, "--topk-all"),
     "other labels": ({"multi_label": True}, "--single-label or --multi-label"),
     "all classes together": ({"class_agnostic": True}, "--class-agnostic"),
+    "another rule": ({"fast": True}, "--fast-nms"),
     "two": ({"conf_thres": 0.05, "iou_thres": 0.7}, "--iou-thres, --conf-thres"),
 }
 
