@@ -108,15 +108,15 @@ def _reference_form(suppress_matrix: Callable[..., Any]) -> Callable[..., Any]:
         from trtzoo.graph_passes.layouts.dressing import dress
         from trtzoo.graph_passes.nms.assembly import assemble
         from trtzoo.graph_passes.nms.candidates import Survivors, best_candidates
-        from trtzoo.graph_passes.nms.overlap import box_features
+        from trtzoo.graph_passes.nms.overlap import box_columns
         from trtzoo.graph_passes.nms.raw_heads import find_heads
 
         emit, heads = Emitter(graph, "/nms"), find_heads(graph, meta)
-        best = best_candidates(emit, heads, settings.candidates, settings.multi_label)
-        features = box_features(emit, emit.take_rows(heads.boxes, best.anchors))
+        best = best_candidates(emit, heads, settings.candidates, settings.multi_label, emit.take_rows)
+        columns = box_columns(emit, emit.take_rows(heads.boxes, best.anchors))
         label = emit.unsqueeze(emit.cast(best.classes, np.float32), 2)
         valid = emit.cast(emit.binary("Greater", best.scores, np.array([CONF], np.float32)), np.float32)
-        keep = suppress_matrix(emit, emit.concat([features, label], 2), valid)
+        keep = suppress_matrix(emit, emit.concat([*columns, label], 2), valid)
         kept = Survivors(emit.binary("Mul", best.scores, keep), best.anchors, best.classes)
         meta = meta.with_nms(meta.graph_nms(settings, "plain"))
         return dress(graph, meta, assemble(emit, heads, kept, ROWS, meta.imgsz), "separate")
@@ -149,6 +149,33 @@ def _unrolled_by_maxima(emit: Any, features: Any, valid: Any) -> Any:
         hits = emit.reduce("ReduceMax", emit.binary("Mul", matrix, keep), 2)
     keep = emit.unary("HardSigmoid", emit.squeeze(hits, 2), alpha=-1.0, beta=1.0)
     return emit.binary("Mul", keep, valid)
+
+
+def _static_in_groups(graph: Any, meta: Any, settings: Any) -> Any:
+    """Route `static`, its first TopK in two stages: the best of each group of anchors, then of those; the same rows."""
+    from trtzoo.graph.emitter import Emitter
+    from trtzoo.graph_passes.layouts.dressing import dress
+    from trtzoo.graph_passes.nms.assembly import assemble
+    from trtzoo.graph_passes.nms.raw_heads import find_heads
+    from trtzoo.graph_passes.nms.routes import static
+
+    class Grouping(Emitter):
+        def topk(self, x: Any, k: int, largest: bool = True, name: str | None = None) -> Any:
+            if name != "candidates":
+                return super().topk(x, k, largest, name)
+            length = x.shape[1]
+            groups = next(count for count in (8, 6, 5) if not length % count)
+            part, few = length // groups, min(k, length // groups)
+            values, places = super().topk(self.reshape(x, [groups, part]), few)
+            starts = np.arange(0, length, part)[:, None]
+            flat = [self.reshape(y, [groups * few]) for y in (values, self.binary("Add", places, starts))]
+            best, at = super().topk(flat[0], k)
+            return best, self.gather_elements(flat[1], at)
+
+    emit, heads = Grouping(graph, "/nms"), find_heads(graph, meta)
+    nms = meta.graph_nms(replace(settings, route="static"), "static")
+    rows = assemble(emit, heads, static.survivors(emit, heads, nms), ROWS, meta.imgsz)
+    return dress(graph, meta.with_nms(nms), rows, "separate")
 
 
 def _matrix(emit: Any, features: Any, valid: Any) -> Any:
@@ -187,6 +214,7 @@ FORMS: dict[str, Callable[..., Any]] = {
     "static": _route("static", "onnxruntime"),
     "static, 8 steps": _route("static", "onnxruntime", steps=8),
     "static, 4 steps": _route("static", "onnxruntime", steps=4),
+    "static, TopK in groups": _static_in_groups,
     "static by maxima": _reference_form(_unrolled_by_maxima),
     "onnx": _route("onnx", "onnxruntime"),
     "efficient-idx, lowered": _route("efficient-idx", "tensorrt:10.3"),

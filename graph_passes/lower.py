@@ -29,7 +29,7 @@ from ..graph.session import first_line
 from ..graph.skeleton import BATCH, skeleton
 from .nms.candidates import Survivors, best_candidates
 from .nms.choose import DENSE_BELOW
-from .nms.overlap import box_features, box_iou
+from .nms.overlap import box_columns, box_iou
 from .nms.raw_heads import Heads
 from .nms.routes.plain import Problem, chosen, greedy, readable_in_loop
 from .thresholds import PLUGIN_CONF, PLUGIN_IOU
@@ -208,7 +208,7 @@ def _survivors(emit: Emitter, plugin: Plugin) -> tuple[Survivors, Tensor]:
     scores = _thresholded(emit, plugin)
     heads = Heads(plugin.boxes, scores)
     pairs = best_candidates(emit, heads, MOST_PAIRS, multi_label=True)
-    features = box_features(emit, emit.gather_rows(plugin.boxes, pairs.anchors))
+    features = emit.concat(box_columns(emit, emit.gather_rows(plugin.boxes, pairs.anchors)), 2, "features")
     by_class = heads.classes > 1 and not plugin.class_agnostic
     least = np.array(2 * JUNK if plugin.dense else JUNK, np.float32)
     valid = emit.cast(emit.binary("Greater", pairs.scores, least), np.float32, "valid")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ...contract.choices import Route
 from ...contract.meta import ModelMeta
@@ -35,32 +35,33 @@ def choose(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[Rout
 
 def _preferred(meta: ModelMeta, wanted: Suppression, target: Target) -> tuple[Route, str]:
     """The first route without an obstacle, and why it comes first."""
-    for route, why in _preferences(meta, wanted, target):
+    for route in _preferences(meta, wanted, target):
         if OBSTACLES[route](meta, wanted, target) is None:
-            return route, why
+            return route, WHY[route]
     raise UnsupportedError(
         f"no NMS route does {meta.task} on {target}; choose tensorrt:8.5 or later, or leave --end2end out"
     )
 
 
-def _preferences(meta: ModelMeta, wanted: Suppression, target: Target) -> list[tuple[Route, str]]:
+def _preferences(meta: ModelMeta, wanted: Suppression, target: Target) -> Sequence[Route]:
+    """Routes in the order in which `auto` tries them."""
     if meta.nms_free:
-        return [("none", "the head gives one box an object, so its best rows are the answer")]
-    everywhere: tuple[Route, str] = ("plain", "standard operators, exact, and the same on every runtime")
-    version = target.tensorrt
-    if version is None or version >= (11, 0):
-        return [everywhere]
-    plugin: tuple[Route, str] = (
-        "efficient",
-        "the EfficientNMS_TRT plugin ships with this TensorRT and does detection in one kernel",
-    )
-    indices: tuple[Route, str] = (
-        "efficient-idx",
-        "this TensorRT is older than the operators of plain, but has the plugin with indices",
-    )
+        return ["none"]
+    if target.tensorrt is None or target.tensorrt >= (11, 0):
+        return ["plain"]
     if wanted.conf_thres < DENSE_BELOW:
-        return [everywhere, plugin, indices]
-    return [plugin, everywhere, indices]
+        return ["plain", "efficient", "efficient-idx"]
+    return ["efficient", "plain", "efficient-idx"]
+
+
+WHY: dict[Route, str] = {
+    "none": "the head gives one box an object, so its best rows are the answer",
+    "plain": "standard operators, exact, and the same on every runtime",
+    "static": "standard operators without control flow, so that a CUDA graph can hold it",
+    "efficient": "the EfficientNMS_TRT plugin ships with this TensorRT and does detection in one kernel",
+    "efficient-idx": "this TensorRT is older than the operators of plain, but has the plugin with indices",
+}
+"""Why `auto` takes a route."""
 
 
 def _caution(route: str, target: Target) -> str:

@@ -12,17 +12,17 @@ SMALLEST_AREA = 1e-30
 """Area of a degenerate box, so that no union is zero."""
 
 
-def box_features(emit: Emitter, boxes: Tensor) -> Tensor:
-    """Corners in pixels and area of boxes [B, N, 4], as [B, N, 5]; negative sides count as none."""
+def box_columns(emit: Emitter, boxes: Tensor) -> list[Tensor]:
+    """Left, top, right and bottom in pixels, and area, each [B, N, 1], of boxes [B, N, 4]; negative sides count as none."""
     corners = emit.clip(boxes, -COORDINATE_LIMIT, COORDINATE_LIMIT, "corners")
     left, top, right, bottom = emit.columns(corners)
     width, height = (emit.unary("Relu", emit.binary("Sub", *ends)) for ends in ((right, left), (bottom, top)))
     area = emit.binary("Max", emit.binary("Mul", width, height), np.array(SMALLEST_AREA, np.float32), "area")
-    return emit.concat([corners, area], 2, "features")
+    return [left, top, right, bottom, area]
 
 
 def box_iou(emit: Emitter, rows: list[Tensor], others: list[Tensor]) -> Tensor:
-    """IoU [B, N, M] in float32, inter / (area + area - inter), of the columns of `box_features`.
+    """IoU [B, N, M] in float32, inter / (area + area - inter), of `box_columns`.
 
     Args:
         emit: of the graph or a loop's body.

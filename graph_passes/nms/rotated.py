@@ -28,8 +28,8 @@ LARGEST = 1e9
 """Coordinates and sizes are limited to this, so that determinants stay finite in float32 and no overlap is NaN."""
 
 
-def rotated_features(emit: Emitter, boxes: Tensor) -> Tensor:
-    """Centre, covariance a, b, c and the root of the determinant of boxes [B, N, 5], as [B, N, 6]."""
+def rotated_columns(emit: Emitter, boxes: Tensor) -> list[Tensor]:
+    """Centre x, y, covariance a, b, c and the root of the determinant, each [B, N, 1], of boxes [B, N, 5]."""
     limited = emit.clip(boxes, -LARGEST, LARGEST, "limited_boxes")
     x, y, width, height, angle = emit.columns(limited)
     cosine, sine = emit.unary("Cos", angle), emit.unary("Sin", angle)
@@ -40,11 +40,11 @@ def rotated_features(emit: Emitter, boxes: Tensor) -> Tensor:
     )
     c = emit.binary("Mul", emit.binary("Sub", along, across), emit.binary("Mul", cosine, sine))
     root = _over_12(emit, emit.unary("Abs", emit.binary("Mul", width, height)))
-    return emit.concat([x, y, a, b, c, root], 2, "gaussians")
+    return [x, y, a, b, c, root]
 
 
 def prob_iou(emit: Emitter, rows: list[Tensor], others: list[Tensor]) -> Tensor:
-    """ProbIoU [B, N, M] in float32 of the columns of `rotated_features`: `rows` [B, N, 1] with `others` [B, 1, M]."""
+    """ProbIoU [B, N, M] in float32 of `rotated_columns`: `rows` [B, N, 1] with `others` [B, 1, M]."""
     dx, dy = (emit.binary("Sub", rows[axis], others[axis]) for axis in (0, 1))
     a, b, c = (emit.binary("Add", rows[part], others[part]) for part in (2, 3, 4))
     determinant = emit.unary(

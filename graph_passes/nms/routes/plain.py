@@ -23,9 +23,9 @@ from ....contract.nms import GraphNms
 from ....graph.emitter import Emitter, Tensor
 from ...thresholds import threshold_constants
 from ..candidates import Candidates, Survivors, best_candidates
-from ..overlap import box_features, box_iou
+from ..overlap import box_columns, box_iou
 from ..raw_heads import Heads
-from ..rotated import prob_iou, rotated_features
+from ..rotated import prob_iou, rotated_columns
 
 BLOCK = 256
 """Candidates that are looked at together: on a CPU 64 to 256 cost the same, on a GPU every further round costs."""
@@ -106,7 +106,7 @@ def survivors(emit: Emitter, heads: Heads, settings: GraphNms) -> Survivors:
     thresholds = threshold_constants(emit, settings)
     candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label)
     boxes = emit.gather_rows(heads.boxes, candidates.anchors, "candidate_boxes")
-    features = rotated_features(emit, boxes) if heads.rotated else box_features(emit, boxes)
+    features = emit.concat((rotated_columns if heads.rotated else box_columns)(emit, boxes), 2, "features")
     by_class = heads.classes > 1 and not settings.class_agnostic
     valid = emit.cast(emit.binary("Greater", candidates.scores, thresholds.conf), np.float32, "valid")
     iou_thres = readable_in_loop(emit, thresholds.iou, valid)

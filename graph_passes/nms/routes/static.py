@@ -20,9 +20,9 @@ from ....errors import ModelError
 from ....graph.emitter import Emitter, Tensor
 from ...thresholds import Thresholds, threshold_constants
 from ..candidates import Candidates, Survivors, best_candidates
-from ..overlap import box_features, box_iou
+from ..overlap import box_columns, box_iou
 from ..raw_heads import Heads
-from ..rotated import prob_iou, rotated_features
+from ..rotated import prob_iou, rotated_columns
 
 
 def survivors(emit: Emitter, heads: Heads, settings: GraphNms) -> Survivors:
@@ -34,7 +34,7 @@ def survivors(emit: Emitter, heads: Heads, settings: GraphNms) -> Survivors:
     if settings.steps is None:
         raise ModelError("NMS of route static needs its number of steps; convert the weights again")
     thresholds = threshold_constants(emit, settings)
-    candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label)
+    candidates = best_candidates(emit, heads, settings.candidates, settings.multi_label, emit.take_rows)
     by_class = heads.classes > 1 and not settings.class_agnostic
     keep = unrolled(emit, _suppressions(emit, heads, candidates, thresholds, by_class), settings.steps)
     above = emit.binary("Greater", candidates.scores, thresholds.conf, "above")
@@ -64,14 +64,15 @@ def _suppressions(
 ) -> Tensor:
     """S, float32 [B, M, M]; the order is made by Range, so that the file stays small."""
     boxes = emit.take_rows(heads.boxes, candidates.anchors, "candidate_boxes")
-    features = rotated_features(emit, boxes) if heads.rotated else box_features(emit, boxes)
-    rows, others = emit.columns(features), emit.columns(emit.transpose(features, [0, 2, 1]), axis=1)
+    rows = (rotated_columns if heads.rotated else box_columns)(emit, boxes)
+    count = int(candidates.scores.shape[1])
+    others = [emit.reshape(column, [1, count]) for column in rows]
     overlap = prob_iou if heads.rotated else box_iou
     hit = emit.binary("Greater", overlap(emit, rows, others), thresholds.iou, "too_close")
     if by_class:
-        classes = emit.cast(candidates.classes, np.float32)
-        same = emit.binary("Equal", emit.unsqueeze(classes, 2), emit.unsqueeze(classes, 1), "same_class")
+        mine, other = (emit.unsqueeze(candidates.classes, axis) for axis in (2, 1))
+        same = emit.binary("Equal", mine, other, "same_class")
         hit = emit.binary("And", hit, same)
-    order = emit.arange(int(candidates.scores.shape[1]), np.float32, "order")
+    order = emit.arange(count, np.float32, "order")
     before = emit.cast(emit.binary("Less", emit.unsqueeze(order, 0), emit.unsqueeze(order, 1)), np.float32, "before")
     return emit.where(hit, before, np.array(0, np.float32), "suppressions")

@@ -13,7 +13,7 @@ from trtzoo.contract.nms import NmsSettings
 from trtzoo.engines.pictures.nms import select
 from trtzoo.graph.emitter import Emitter
 from trtzoo.graph.skeleton import load_all
-from trtzoo.graph_passes.nms.overlap import box_features, box_iou
+from trtzoo.graph_passes.nms.overlap import box_columns, box_iou
 
 HALF = np.array([[0, 0, 2, 1], [0, 0, 1, 1]], np.float32)
 """Two boxes that share one of two square pixels: their IoU is exactly .5."""
@@ -54,8 +54,8 @@ def test_overlaps_by_hand(other, overlap):
     graph = gs.Graph(opset=17)
     emit = Emitter(graph)
     boxes = gs.Variable("boxes", np.float32, [1, 2, 4])
-    features = box_features(emit, boxes)
-    iou = box_iou(emit, emit.columns(features), emit.columns(emit.transpose(features, [0, 2, 1]), axis=1))
+    columns = box_columns(emit, boxes)
+    iou = box_iou(emit, columns, [emit.transpose(column, [0, 2, 1]) for column in columns])
     graph.inputs, graph.outputs = [boxes], [iou]
     pair = np.array([[[0, 0, 4, 4], other]], np.float32)
     (found,) = session(load_all(graph.cleanup().toposort(), {})).run(None, {"boxes": pair})
