@@ -133,5 +133,14 @@ _ADVICE = (
         r"[Oo]ut ?[Oo]f ?[Mm]emory|insufficient memory|requested size was",
         "memory ran out; lower --max-batch or --workspace, or close what else uses the GPU",
     ),
+    (
+        r"Unable to load library: libnvinfer_lean",
+        "a version-compatible engine takes that library along: install the lean runtime of {name} beside it (tensorrt-lean of "
+        "the same version, or libnvinfer-lean), or leave --version-compatible out",
+    ),
+    (
+        r"Could not find any implementation for node",
+        "the builder found no kernel for it within its limits; try more --workspace, another --opt-level, or another --nms",
+    ),
     (r"opset|Opset", "convert the model with --opset 17"),
 )

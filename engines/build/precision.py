@@ -68,23 +68,23 @@ def _quantised(trt: Any, layers: list[Any]) -> set[str]:
 
 
 def _hold(trt: Any, ilayer: Any, kinds: Kinds) -> None:
-    """Hold one layer to its types; a tensor that the parser put in between has the type of what it is made from."""
+    """Hold one layer to its types, plugins included: EfficientNMS takes half where it may.
+
+    A tensor that the parser put in between has the type of what it is made from.
+    """
     floats = {"float32": trt.float32, "float16": trt.float16}
-    outputs = list(_outputs(ilayer))
-    if not outputs or any(out.dtype not in floats.values() for out in outputs):
-        return
+    outputs = [(index, out) for index, out in enumerate(_outputs(ilayer)) if out.dtype in floats.values()]
     read = next((kinds[itensor.name] for itensor in _inputs(ilayer) if itensor.name in kinds), None)
-    for out in outputs:
+    for _, out in outputs:
         if out.name not in kinds and read:
             kinds[out.name] = read
-    free = {trt.LayerType.CONSTANT, trt.LayerType.SHAPE, trt.LayerType.PLUGIN_V2}
-    given = [kinds.get(out.name) for out in outputs]
-    if ilayer.type in free or None in given:
+    given = [(index, kinds[out.name]) for index, out in outputs if out.name in kinds]
+    if not given or len(given) < len(outputs) or ilayer.type == trt.LayerType.CONSTANT:
         return
     if not _converts(trt, ilayer):
-        ilayer.precision = floats[str(read or given[0])]
-    for index, kind in enumerate(given):
-        ilayer.set_output_type(index, floats[str(kind)])
+        ilayer.precision = floats[read or given[0][1]]
+    for index, kind in given:
+        ilayer.set_output_type(index, floats[kind])
 
 
 def _converts(trt: Any, ilayer: Any) -> bool:

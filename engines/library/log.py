@@ -14,6 +14,8 @@ _NO_GPU = re.compile(
     r"cudaError (?:35|100)\b|CUDA driver version is insufficient|no CUDA-capable device|"
     r"CUDA initialization failure(?: with error: \d+)?"
 )
+_NUMBER = re.compile(r"^\d+: ")
+"""What 8.x puts before an error."""
 _HARMLESS = re.compile(r"Myelin error from unknown graph|The timing cache will not be used")
 """What 8.6 also says, at error level, in builds that succeed: no reason of a failure."""
 
@@ -91,16 +93,18 @@ def shared_log(trt: Any) -> Any:
     return make_log(trt)
 
 
-def errors_of(log: Any, keep: bool = False) -> list[str]:
-    """The errors so far that may explain a failure, cleaned; forgets them unless `keep`."""
+def errors_of(log: Any) -> list[str]:
+    """The errors so far that may explain a failure, cleaned, each once; forgets them."""
     texts = [
-        clean(text)
+        _NUMBER.sub("", clean(text))
         for is_error, text in log.problems
         if is_error and not _NO_GPU.search(text) and not _HARMLESS.search(text)
     ]
-    if not keep:
-        log.problems.clear()
-    return [text for text in dict.fromkeys(texts) if text]
+    log.problems.clear()
+    once = list(
+        dict.fromkeys(filter(None, texts))
+    )  # 8.x says many twice: the text, and the same in "Error Code 10: ... (text)"
+    return [text for text in once if not any(text != other and text.rstrip(".") in other for other in once)]
 
 
 def no_cuda(log: Any) -> str:

@@ -25,6 +25,16 @@ STALE_TIMINGS = (
 )
 """What 8.6.0 says at error level in builds that succeed, given the timings of another build."""
 
+NO_KERNEL = (
+    "10: Could not find any implementation for node {ForeignNode[nms.conf_thres + (Unnamed Layer* 393) [Shuffle].../nms/det_classes]}.",
+    "10: [optimizer.cpp::computeCosts::3869] Error Code 10: Internal Error (Could not find any implementation for node "
+    "{ForeignNode[nms.conf_thres + (Unnamed Layer* 393) [Shuffle].../nms/det_classes]}.)",
+)
+"""What 8.6.0 said of a graph on an H100 (the place in its source is not recorded)."""
+
+NO_LEAN_RUNTIME = "6: Error Code 6: Internal Error (Unable to load library: libnvinfer_lean.so.8.6.0)"
+"""What 8.6.0 of the package index said of a version-compatible engine (the place in its source is not recorded)."""
+
 NO_CREATOR = (
     "1: [pluginV2Runner.cpp::load::303] Error Code 1: Serialization (Serialization assertion creator failed.Cannot deserialize "
     "plugin since corresponding IPluginCreator not found in Plugin Registry)"
