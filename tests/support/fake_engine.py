@@ -59,7 +59,11 @@ class EngineInspector(Strict):
         assert format == "JSON"
         if self._ways.report is not None:
             return self._ways.report
-        told = not self._engine._body["profile"] or bool(self._context and self._context._shapes)
+        shown = bool(self._context and self._context._shapes) and self._ways.release >= (
+            10,
+            0,
+        )  # 8.6.0: seen not to help
+        told = not self._engine._body["profile"] or shown
         layers = [_entry(layer, told, self._ways.release) for layer in self._engine._body["layers"]]
         text = json.dumps({"Layers": layers, "Bindings": self._engine._names()})
         return text.replace("\\u001e", "\x1e") if self._ways.version == "8.6.0" else text

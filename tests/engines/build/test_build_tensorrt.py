@@ -102,9 +102,14 @@ def test_quantised_graphs_are_built_in_int8(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_free_shapes_do_not_hide_the_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+def test_free_shapes_hide_no_more_precision_than_they_must(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """A context with shapes makes the inspector talk, but not that of 8.6.0 on an H100: there the weights tell what they can."""
     install(monkeypatch, version)
-    assert set(made(write_tiny(tmp_path / "t.onnx", None)).precision) == {"fp32"}
+    precision = made(write_tiny(tmp_path / "t.onnx", None)).precision
+    assert set(precision) == ({"fp32", "unknown"} if version in OLD else {"fp32"})
+    assert precision["fp32"] >= 5, "the convolutions"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -121,13 +126,6 @@ def test_an_engine_is_inspected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert set(inspect_engine(path.with_suffix(".engine")).precision) == told
     install(monkeypatch, version, none=frozenset({"create_engine_inspector"}))
     assert inspect_engine(path.with_suffix(".engine")).precision == {}
-
-
-def test_where_no_context_is_made_weights_tell_the_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, "8.6.0", none=frozenset({"create_execution_context"}))
-    precision = made(write_tiny(tmp_path / "t.onnx", None)).precision
-    assert precision["fp32"] == 5, "the convolutions"
-    assert set(precision) == {"fp32", "unknown"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
