@@ -90,6 +90,12 @@ def correctness() -> Iterator[Case]:
     yield Case("v8n-seg-static-half", segment, (*E2E, "static", "--half"), reference="v8n-seg-efficient-idx")
     yield Case("26n-half", "yolo26n.pt", ("--end2end", "--half"), reference="26n")
     yield Case("v5n-efficient", "yolov5n_v6.0-era.pt", (*E2E, "efficient"))
+    yield Case("v8n-static-half", detect, (*E2E, "static", "--half"), reference="v8n-efficient")
+    yield Case("11n-pose-efficient-idx-half", pose, (*E2E, "efficient-idx", "--half"), reference="11n-pose-static")
+    examples = str(SHARED / "coco" / "examples")
+    yield Case(
+        "v8n-efficient-int8", detect, (*E2E, "efficient", "--int8", "--calib-path", examples), reference="v8n-efficient"
+    )
     yield Case("v8n-efficient-no-tf32", detect, (*E2E, "efficient"), ("--no-tf32",))
 
 
