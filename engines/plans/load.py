@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import InputError, TrtZooError, UnsupportedError
 from ..library import compat
 from ..library.compat import NAMES, Api
-from ..library.cuda_driver import list_gpus, use_gpu
+from ..library.cuda_driver import CudaError, list_gpus, use_gpu
 from ..library.log import errors_of, shared_log
 from .identify import EngineFile
 from .manifest import Manifest, manifest_path, read_manifest
@@ -50,7 +50,10 @@ def deserialize(file: EngineFile, device: int) -> LoadedPlan:
             f"{file.path} runs on a GPU, and there is none with the number {device}: {here}; run it where there is "
             "one, or run the ONNX with --backend onnxruntime"
         )
-    use_gpu(device)
+    try:
+        use_gpu(device)
+    except CudaError as error:
+        raise UnsupportedError(f"{file.path}: GPU {device} does not start: {error}; close what else uses it") from error
     log = shared_log(api.trt)
     errors_of(log)
     runtime = compat.make_runtime(api, log)

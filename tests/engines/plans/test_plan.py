@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from fake_tensorrt import example_manifest, fake_api
 
+from trtzoo.engines.library.cuda_driver import CudaError
 from trtzoo.engines.plans import load as plan
 from trtzoo.engines.plans.identify import EngineFile
 from trtzoo.engines.plans.manifest import Manifest
@@ -78,6 +79,17 @@ def test_no_gpu_of_that_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "list_gpus", lambda: [L4])
     with pytest.raises(UnsupportedError, match=r"number 3: this machine has NVIDIA L4 8\.9"):
         plan.deserialize(TENSORRT, 3)
+
+
+def test_a_gpu_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(device: int) -> None:
+        raise CudaError("cuDevicePrimaryCtxRetain: out of memory (2)")
+
+    monkeypatch.setattr(plan.compat, "load", lambda target: fake_api(target))
+    monkeypatch.setattr(plan, "list_gpus", lambda: [L4])
+    monkeypatch.setattr(plan, "use_gpu", busy)
+    with pytest.raises(UnsupportedError, match=r"GPU 0 does not start: cuDevicePrimaryCtxRetain: out of memory \(2\)"):
+        plan.deserialize(TENSORRT, 0)
 
 
 def test_diagnosis_of_rtx() -> None:
