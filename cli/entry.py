@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import TrtZooError
+from .parser import Parser
 from .registry import Command, commands
 
 INTERRUPTED = 130
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
-    parser = argparse.ArgumentParser(prog="trtzoo", description=DESCRIPTION, **_style(EXAMPLES))
+    parser = Parser(prog="trtzoo", description=DESCRIPTION, **_style(EXAMPLES))
     parser.add_argument("--version", action="version", version=f"trtzoo {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in commands():

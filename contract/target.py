@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError, UnsupportedError
 from .choices import TARGET_KINDS, EngineTarget, TargetKind
+from .near import did_you_mean
 
 DEEPSTREAM_TENSORRT = {
     (6, 2): (8, 5), (6, 3): (8, 5), (6, 4): (8, 6), (7, 0): (8, 6), (7, 1): (10, 3),
@@ -74,8 +75,9 @@ def parse_target(text: str) -> Target:
     """
     match = _PATTERN.fullmatch(text.strip().lower())
     if not match:
+        guess = did_you_mean(text.partition(":")[0].lower(), TARGET_KINDS)
         raise InputError(
-            f"--target {text!r} is not known; write tensorrt:10.3, tensorrt:11, tensorrt-rtx, onnxruntime or "
+            f"--target {text!r} is not known; {guess + ' ' if guess else ''}write tensorrt:10.3, tensorrt:11, tensorrt-rtx, onnxruntime or "
             "deepstream:7.1"
         )
     name, major, minor = match.groups()

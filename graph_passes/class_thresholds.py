@@ -14,8 +14,9 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from ..contract.classes import unknown_class
 from ..contract.meta import ModelMeta
-from ..errors import InputError, UnsupportedError
+from ..errors import UnsupportedError
 from ..graph.emitter import Emitter
 from .model import Model, Pass
 from .settings import EndToEnd
@@ -73,4 +74,4 @@ def set_class_thresholds(graph: gs.Graph, meta: ModelMeta, thresholds: Mapping[s
 def _check(meta: ModelMeta, thresholds: Mapping[str, float]) -> None:
     for name in thresholds:
         if name not in meta.names:
-            raise InputError(f"no class {name!r} in this model; it has {', '.join(meta.names[:10])}, ...")
+            raise unknown_class(name, meta.names)

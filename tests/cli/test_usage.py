@@ -1,0 +1,68 @@
+"""Wrong usage: exit code 2, the usage of that very command, and a guess at what was meant."""
+
+from __future__ import annotations
+
+import pytest
+from colour_network import colour_network, write
+
+from trtzoo.cli import main
+
+WRONG = {
+    "a command": (["convrt", "a.pt"], "trtzoo", "no such choice: 'convrt'; did you mean 'convert'?"),
+    "nothing like a command": (["xyzzy"], "trtzoo", "no such choice: 'xyzzy'; choose convert, detect, inspect"),
+    "a flag": (["convert", "a.pt", "--end2endd"], "trtzoo convert", "--end2endd; did you mean '--end2end'?"),
+    "a flag with a value": (["convert", "a.pt", "--opsett=17"], "trtzoo convert", "did you mean '--opset'?"),
+    "a flag of another command": (
+        ["inspect", "a.pt", "--xyzzy"],
+        "trtzoo inspect",
+        "unrecognized arguments: --xyzzy\n",
+    ),
+    "one word too many": (["lower", "a.onnx", "b", "-o", "c.onnx"], "trtzoo lower", "unrecognized arguments: b\n"),
+    "two flags": (
+        ["detect", "a.onnx", "b.jpg", "--no-image", "--save-text"],
+        "trtzoo detect",
+        "--no-image --save-text; did you mean '--no-images'? did you mean '--save-txt'?",
+    ),
+    "a layout": (
+        ["convert", "a.pt", "--layout", "flatt"],
+        "trtzoo convert",
+        "no such choice: 'flatt'; did you mean 'flat'?",
+    ),
+    "a route": (["convert", "a.pt", "--nms", "efficent"], "trtzoo convert", "did you mean 'efficient'?"),
+    "a command of a command": (["zoo", "bild"], "trtzoo zoo", "no such choice: 'bild'; did you mean 'build'?"),
+    "a flag of a command of a command": (["zoo", "list", "--jsn"], "trtzoo zoo list", "unrecognized arguments: --jsn"),
+    "nothing at all": ([], "trtzoo", "the following arguments are required: COMMAND"),
+}
+
+
+@pytest.mark.parametrize(("words", "command", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_usage_shows_that_commands_usage_and_a_guess(words, command, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"usage: {command} [-h]")
+    assert f"\n{command}: error: " in said.err
+    assert message in said.err
+
+
+TARGETS = {
+    "tensort:10": "--target 'tensort:10' is not known; did you mean 'tensorrt'? write tensorrt:10.3,",
+    "deepsteam:7.1": "did you mean 'deepstream'? write",
+    "xyzzy": "--target 'xyzzy' is not known; write tensorrt:10.3,",
+}
+
+
+@pytest.mark.parametrize(("target", "message"), TARGETS.items())
+def test_a_target_is_guessed(target, message, tmp_path, capsys):
+    model = write(tmp_path, colour_network())
+    assert main(["convert", str(model), "--end2end", "--target", target, "-o", str(tmp_path / "out.onnx")]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_class_of_a_threshold_is_guessed(tmp_path, capsys):
+    model = write(tmp_path, colour_network())
+    command = ["convert", str(model), "--end2end", "--class-thres", "gren=0.5", "-o", str(tmp_path / "out.onnx")]
+    assert main(command) == 1
+    assert "no class 'gren' in this model; did you mean 'green'?" in capsys.readouterr().err
