@@ -15,6 +15,7 @@ COMMANDS = (
     "lower",
     "deepstream",
     "triton",
+    "verify",
     "val",
     "bench",
     "zoo",

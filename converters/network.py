@@ -59,15 +59,24 @@ def to_graph(network: Network, batch: int | None, opset: int) -> tuple[gs.Graph,
 
 
 def torch_runner(
-    network: Network, device: str = "cpu", arithmetic: Arithmetic = "fp32"
+    network: Network,
+    device: str = "cpu",
+    arithmetic: Arithmetic = "fp32",
+    tap: Callable[[str, Array], object] | None = None,
 ) -> Callable[[Array], dict[str, Array]]:
     """The network as a function images [B, C, H, W] -> raw heads, computed with torch; heads of fp16 come as float32.
+
+    Args:
+        network: to compute.
+        device: where.
+        arithmetic: of every operation.
+        tap: is told the name and the output of every convolution and linear layer, in their order.
 
     Raises:
         MissingDependencyError: torch is not installed.
     """
     torch_ops = _torch_ops()
-    ops = torch_ops.TorchOps(device, arithmetic)
+    ops = torch_ops.TorchOps(device, arithmetic, tap and (lambda name, tensor: tap(name, _as_array(tensor))))
 
     def run(images: Array) -> dict[str, Array]:
         with torch_ops.plain_float32():

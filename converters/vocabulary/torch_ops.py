@@ -43,13 +43,17 @@ class TorchOps(Ops):
     Args:
         device: where to compute, "cpu" or "cuda:0".
         arithmetic: of every operation; "fp16" is what the YOLO frameworks call half, decoding included.
+        tap: is told the name and the output of every convolution and linear layer.
     """
 
-    def __init__(self, device: str = "cpu", arithmetic: Arithmetic = "fp32") -> None:
+    def __init__(
+        self, device: str = "cpu", arithmetic: Arithmetic = "fp32", tap: Callable[[str, Tensor], object] | None = None
+    ) -> None:
         super().__init__()
         self.device = torch.device(device)
         self.dtype = _TYPES[arithmetic]
         self._kept: dict[str, Tensor] = {}
+        self._tap = tap
 
     def begin(self, images: Array) -> Tensor:
         """Start a pass on images float32 [B, C, H, W]; returns the network's input."""
@@ -60,23 +64,26 @@ class TorchOps(Ops):
         return tuple(x.shape[1:])
 
     def conv2d(self, x: Tensor, conv: Conv, name: str = "conv") -> Tensor:
+        name = self.full_name(name)
         weight, bias = self._folded(conv, name, transposed=False)
         padding: tuple[int, int] = (0, 0)
         if conv.pads[:2] == conv.pads[2:]:
             padding = conv.pads[:2]
         else:
             x = F.pad(x, _torch_pads(conv.pads))
-        return F.conv2d(x, weight, bias, conv.stride, padding, conv.dilation, conv.groups)
+        return self._told(name, F.conv2d(x, weight, bias, conv.stride, padding, conv.dilation, conv.groups))
 
     def conv_transpose2d(self, x: Tensor, conv: Conv, name: str = "conv_transpose") -> Tensor:
+        name = self.full_name(name)
         weight, bias = self._folded(conv, name, transposed=True)
         top, left, bottom, right = conv.pads
         grown = F.conv_transpose2d(x, weight, bias, conv.stride, 0, 0, conv.groups, conv.dilation)
-        return grown[:, :, top : grown.shape[2] - bottom, left : grown.shape[3] - right]
+        return self._told(name, grown[:, :, top : grown.shape[2] - bottom, left : grown.shape[3] - right])
 
     def linear(self, x: Tensor, weight: Weight, bias: Weight | None, name: str = "linear") -> Tensor:
         name = self.full_name(name)
-        return F.linear(x, self._keep(f"{name}.weight", weight), self._keep(f"{name}.bias", bias) if bias else None)
+        offset = self._keep(f"{name}.bias", bias) if bias else None
+        return self._told(name, F.linear(x, self._keep(f"{name}.weight", weight), offset))
 
     def max_pool(
         self,
@@ -147,11 +154,15 @@ class TorchOps(Ops):
         return torch.as_tensor(np.array(value, np.float32), dtype=self.dtype, device=self.device)
 
     def _folded(self, conv: Conv, name: str, transposed: bool) -> tuple[Tensor, Tensor | None]:
-        name = self.full_name(name)
         if f"{name}.weight" in self._kept:
             return self._kept[f"{name}.weight"], self._kept.get(f"{name}.bias")
         weight, bias = conv.folded(transposed)
         return self._keep(f"{name}.weight", weight), self._keep(f"{name}.bias", bias) if bias else None
+
+    def _told(self, name: str, output: Tensor) -> Tensor:
+        if self._tap:
+            self._tap(name, output)
+        return output
 
     def _keep(self, name: str, weight: Weight) -> Tensor:
         if name not in self._kept:

@@ -1,0 +1,121 @@
+"""`trtzoo verify`: whether two models compute the same."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...contract.choices import BACKENDS
+from ..flags import add_reading, device, read_options
+from ..registry import Command
+
+if TYPE_CHECKING:
+    from ...evaluation.verification.results import VerifyResults
+
+EXAMPLES = """
+  trtzoo verify yolov8n.pt yolov8n.onnx
+  trtzoo verify yolov8n.pt yolov8n-half.engine --source street.jpg --device 0
+  trtzoo verify yolov8n.pt mine.onnx --bisect
+  trtzoo verify yolov8n.pt yolov8n.onnx --against original
+"""
+RULES = ("fp32", "fp16", "int8")
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    kinds = "a .cfg, .pt, .onnx, .engine or triton:// address"
+    parser.add_argument("reference", type=Path, metavar="REFERENCE", help=f"what is right: {kinds}")
+    parser.add_argument("candidate", type=Path, metavar="CANDIDATE", help="what is held against it, likewise")
+    parser.add_argument(
+        "--source", type=Path, nargs="+", metavar="PICTURE", help="pictures or folders (default: a made picture)"
+    )
+    parser.add_argument(
+        "--against",
+        choices=("trtzoo", "original"),
+        default="trtzoo",
+        help="what computes REFERENCE: trtzoo, or its own framework (Ultralytics, OpenCV for DarkNet) where that is installed",
+    )
+    parser.add_argument("--bisect", action="store_true", help="name the first layer that differs, where something does")
+    parser.add_argument(
+        "--rule",
+        choices=RULES,
+        help="what may differ (default: that of the less precise model; see docs/evaluation.md)",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for verify.json")
+    parser.add_argument("--json", action="store_true", help="print verify.json instead of tables")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, help="what runs both (default: torch for weights, else what fits the file)"
+    )
+    parser.add_argument("--device", type=device, default="cpu", metavar="cpu|N", help="cpu, or a GPU (default: cpu)")
+    add_reading(parser)
+
+
+def _run(options: argparse.Namespace) -> int | None:
+    from ... import console
+    from ...evaluation.results_file import as_json, write_results
+    from ...evaluation.subjects import subjects_of
+    from ...evaluation.verification.original import original_opener
+    from ...evaluation.verification.pictures import pictures_of
+    from ...evaluation.verification.results import SCHEMA
+    from ...evaluation.verification.run import verify
+    from ...files import make_folder
+
+    reference, candidate = subjects_of(
+        [options.reference, options.candidate], options.backend or "torch", options.device, read_options(options)
+    )
+    opener = original_opener(reference) if options.against == "original" else None
+    pictures = pictures_of(options.source, console.note)
+    done = verify(reference, candidate, pictures, options.rule, options.bisect, console.note, opener)
+    if options.output:
+        write_results(make_folder(options.output) / "verify.json", SCHEMA, done)
+    if options.json:
+        print(json.dumps(as_json(SCHEMA, done), indent=1))
+    else:
+        _show(done)
+    return 0 if done.passed else 1
+
+
+def _show(done: VerifyResults) -> None:
+    from ... import console
+
+    if done.outputs:
+        columns = ["output", "largest error", "mean error", "cosine", "largest value", ""]
+        rows = [
+            [
+                one.name,
+                f"{one.largest:.3g}",
+                f"{one.mean:.3g}",
+                f"{one.cosine:.7f}",
+                f"{one.scale:.4g}",
+                _word(one.passed),
+            ]
+            for one in done.outputs
+        ]
+        console.table("", columns, rows)
+    found = done.detections
+    rows = [
+        ["prepared inputs, largest difference (white is 1)", f"{done.input_difference:.2g}"],
+        ["objects of the reference / the candidate", f"{found.reference} / {found.candidate}"],
+        ["found / lost / extra", f"{found.found} / {found.lost} / {found.extra}"],
+        ["IoU, worst / mean", f"{found.worst_iou:.4f} / {found.mean_iou:.4f}"],
+        ["score, largest difference", f"{found.worst_score:.5f}"],
+    ]
+    if found.worst_pixels is not None:
+        rows.append(["keypoint, largest distance in pixels", f"{found.worst_pixels:.3f}"])
+    if found.worst_mask is not None:
+        rows.append(["mask IoU, worst", f"{found.worst_mask:.4f}"])
+    console.table("", ["", f"{len(done.pictures)} pictures, rule {done.rule}"], rows)
+    for fault in done.faults:
+        print(f"{fault.stage}: {fault.text}")
+    verdict = "the same, within the rule" if done.passed else f"not the same ({len(done.faults)} faults)"
+    print(
+        f"{done.candidate.label} ({done.candidate.runtime}) against {done.reference.label} ({done.reference.runtime}): {verdict}"
+    )
+
+
+def _word(passed: bool) -> str:
+    return "" if passed else "too much"
+
+
+COMMAND = Command("verify", "hold a converted model against another one, stage by stage", EXAMPLES, _add_flags, _run)
