@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -21,7 +23,37 @@ def say(message: str) -> None:
 
 def note(message: str) -> None:
     """A log line that tells the user something worth knowing."""
-    say(f"note: {message}")
+    kept = _KEPT.get()
+    if kept is None:
+        say(f"note: {message}")
+    else:
+        kept.append(message)
+
+
+_KEPT: ContextVar[list[str] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def notes_kept(wanted: bool = True) -> Iterator[list[str]]:
+    """Where notes are wanted for a document: a list of them, instead of log lines, within the block.
+
+    After an error there is no document, so they become log lines after all.
+    """
+    kept: list[str] = []
+    token = _KEPT.set(kept if wanted else None)
+    try:
+        yield kept
+    except BaseException:
+        for message in kept:
+            say(f"note: {message}")
+        raise
+    finally:
+        _KEPT.reset(token)
+
+
+def document(schema: str, values: Mapping[str, Any]) -> None:
+    """Print one JSON document on stdout, with the name and the version of its schema first."""
+    print(json.dumps({"schema": schema, "version": 1, **values}, indent=1, ensure_ascii=False))
 
 
 def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .contract.meta import ModelMeta
 from .contract.outputs import input_spec, raw_outputs
@@ -13,7 +14,10 @@ from .contract.properties import from_properties
 from .converters import read_network, recognise
 from .converters.options import ReadOptions
 from .errors import TrtZooError
-from .files import StrPath, sha256_of
+from .files import StrPath, printable, sha256_of
+
+if TYPE_CHECKING:
+    from .engines.plans.inspect import EngineReport
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Inspection:
         layers: what the model is made of, a line each; empty where the file does not say.
         tensors: its inputs and outputs, as far as the file says.
         meta: the metadata of a model that trtzoo reads or wrote.
+        values: what only files of this kind have, as JSON values.
+        notes: what else the user should know, a sentence each.
     """
 
     kind: str
@@ -43,15 +49,24 @@ class Inspection:
     layers: tuple[str, ...] = ()
     tensors: tuple[Tensor, ...] = ()
     meta: ModelMeta | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def rows(self) -> dict[str, str]:
+        """Name and value of everything that a table shows."""
+        return self.facts | {f"note {number}": note for number, note in enumerate(self.notes, start=1)}
 
     def document(self) -> dict[str, Any]:
-        """Everything as JSON values: the facts as they are shown, and `tensors`, `metadata` and `layers` for a program."""
-        more = {
+        """Everything as JSON values for a program: numbers are numbers, lists are lists."""
+        return {
+            "file": printable(self.facts["file"]),
+            "kind": self.kind,
+            **self.values,
             "tensors": [asdict(tensor) for tensor in self.tensors],
             "metadata": asdict(self.meta) if self.meta else None,
             "layers": list(self.layers),
+            "notes": list(self.notes),
         }
-        return self.facts | {key: value for key, value in more.items() if value}
 
 
 def inspect(path: StrPath, read: ReadOptions = ReadOptions()) -> Inspection:
@@ -78,10 +93,9 @@ def _inspect_network(path: Path, kind: str, read: ReadOptions) -> Inspection:
     specs = {"input": (input_spec(meta),), "output": raw_outputs(meta)}
     outputs = ", ".join(_tensor(spec.name, spec.dtype, spec.shape) for spec in specs["output"])
     facts = _meta_facts(meta) | {"input": _spec(meta), "raw heads": outputs, "layers": str(len(network.layers))}
-    for number, note in enumerate(network.notes, start=1):
-        facts[f"note {number}"] = note
     tensors = tuple(Tensor(mode, spec.name, spec.dtype, spec.shape) for mode in specs for spec in specs[mode])
-    return Inspection(kind, {"file": str(path), "kind": kind} | facts, network.layers, tensors, meta)
+    facts = {"file": str(path), "kind": kind} | facts
+    return Inspection(kind, facts, network.layers, tensors, meta, notes=tuple(network.notes))
 
 
 def _inspect_weights(path: Path) -> Inspection:
@@ -98,19 +112,33 @@ def _inspect_weights(path: Path) -> Inspection:
         "numbers": f"{numbers:,.10g} (float32)",
         "layers": "in the .cfg that belongs to it: `trtzoo inspect MODEL.cfg`",
     }
-    return Inspection("weights", facts)
+    values = {
+        "darknet_version": list(header.version),
+        "pictures_seen": header.seen,
+        "header_bytes": header.size,
+        "numbers": int(numbers) if numbers.is_integer() else numbers,
+    }
+    return Inspection("weights", facts, values=values)
 
 
 def _inspect_onnx(path: Path) -> Inspection:
     from .graph.skeleton import read_onnx
 
     graph, properties = read_onnx(path)
+    operators = dict(Counter(node.op for node in graph.nodes).most_common())
+    values = {
+        "producer": graph.producer_name or None,
+        "opset": graph.opset,
+        "nodes": len(graph.nodes),
+        "operators": operators,
+        "properties": {key: value for key, value in properties.items() if key != "trtzoo"},
+    }
     facts = {
         "file": str(path),
         "kind": "ONNX",
         "producer": f"{graph.producer_name or 'unknown'}, opset {graph.opset}",
         "nodes": str(len(graph.nodes)),
-        "operators": _counts(node.op for node in graph.nodes),
+        "operators": _counted(operators),
         "inputs": ", ".join(_tensor(item.name, item.dtype, item.shape) for item in graph.inputs),
         "outputs": ", ".join(_tensor(item.name, item.dtype, item.shape) for item in graph.outputs),
     }
@@ -127,7 +155,7 @@ def _inspect_onnx(path: Path) -> Inspection:
         for mode, items in ends.items()
         for item in items
     )
-    return Inspection("onnx", facts, layers, tensors, meta)
+    return Inspection("onnx", facts, layers, tensors, meta, values)
 
 
 def _inspect_engine(path: Path) -> Inspection:
@@ -145,7 +173,7 @@ def _inspect_engine(path: Path) -> Inspection:
         facts[f"{tensor.mode} {tensor.name}"] = _tensor("", tensor.dtype, tensor.shape).strip() + profile
     facts |= {f"memory: {kind}": f"{count / 2**20:.1f} MiB" for kind, count in report.memory.items()}
     if report.layers:
-        facts["layers"] = ", ".join(f"{count} {kind}" for kind, count in sorted(report.precision.items()))
+        facts["layers"] = _counted(dict(sorted(report.precision.items())))
         facts["fusions"] = f"{len(report.fusions)} layers made of several nodes"
     if report.manifest:
         facts["built with"] = f"{report.manifest.target} {report.manifest.version} from {report.manifest.onnx}"
@@ -154,10 +182,26 @@ def _inspect_engine(path: Path) -> Inspection:
             facts |= _meta_facts(report.manifest.meta)
     else:
         facts["built with"] = f"{report.file.target} {report.file.version}".strip()
-    facts |= {f"note {number}": note for number, note in enumerate(report.notes, start=1)}
     layers = tuple(f"{layer.name}  {layer.kind}  {', '.join(layer.nodes)}" for layer in report.layers)
     tensors = tuple(Tensor(item.mode, item.name, item.dtype, tuple(item.shape)) for item in report.tensors)
-    return Inspection("engine", facts, layers, tensors, report.manifest.meta if report.manifest else None)
+    meta = report.manifest.meta if report.manifest else None
+    return Inspection("engine", facts, layers, tensors, meta, _engine_values(report), tuple(report.notes))
+
+
+def _engine_values(report: EngineReport) -> dict[str, Any]:
+    built = report.manifest or report.file
+    return {
+        "bytes": report.size,
+        "known_from": report.source or None,
+        "library": built.target,
+        "library_version": built.version or None,
+        "built_from": report.manifest.onnx if report.manifest else None,
+        "differences_from_manifest": list(report.differences),
+        "profiles": report.profiles,
+        "memory_bytes": dict(report.memory),
+        "precisions": dict(report.precision),
+        "layers_of_several_nodes": len(report.fusions),
+    }
 
 
 def _meta_facts(meta: ModelMeta) -> dict[str, str]:
@@ -201,8 +245,5 @@ def _tensor(name: str, dtype: Any, shape: Iterable[int | str] | None) -> str:
     return f"{name} {dtype} {axes}"
 
 
-def _counts(operators: Iterable[str]) -> str:
-    counts: dict[str, int] = {}
-    for operator in operators:
-        counts[operator] = counts.get(operator, 0) + 1
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

@@ -40,6 +40,12 @@ def add_reading(parser: argparse.ArgumentParser, families: Sequence[str] = FAMIL
     )
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document on stdout, notes inside, instead of text"
+    )
+
+
 def add_thresholds(
     group: Any, conf: str = "0.25", iou: str = "the family's own: 0.45, Ultralytics 0.7", topk: str = "100"
 ) -> None:

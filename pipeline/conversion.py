@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..contract.choices import OPSETS
 from ..contract.meta import ModelMeta
@@ -83,6 +83,16 @@ class Conversion:
     notes: tuple[str, ...]
     nodes: int
     seconds: float
+
+    def document(self) -> dict[str, Any]:
+        """The file that was written as JSON values."""
+        return {
+            "path": printable(self.path),
+            "bytes": self.path.stat().st_size,
+            "nodes": self.nodes,
+            "seconds": round(self.seconds, 3),
+            "metadata": asdict(self.meta),
+        }
 
 
 def convert(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..contract.target import parse_target
 from ..converters import recognise
 from ..engines.plans.settings import BuildSettings
 from ..errors import InputError
-from ..files import StrPath
+from ..files import StrPath, printable
 from .conversion import Conversion, ConvertSettings, Progress, convert
 
 if TYPE_CHECKING:
@@ -33,6 +33,20 @@ class Built:
     path: Path
     manifest: Manifest
     conversion: Conversion | None
+
+    def document(self) -> dict[str, Any]:
+        """The engine as JSON values."""
+        made = self.conversion
+        return {
+            "path": printable(self.path),
+            "library": self.manifest.target,
+            "library_version": self.manifest.version,
+            "bytes": self.manifest.plan_bytes,
+            "precisions": dict(self.manifest.precision),
+            "seconds": dict(self.manifest.seconds),
+            "onnx": printable(made.path) if made and made.path.exists() else None,
+            "metadata": asdict(self.manifest.meta) if self.manifest.meta else None,
+        }
 
 
 def build(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import onnx
@@ -48,7 +49,9 @@ def test_what_should_be_known_is_a_note(tmp_path):
     from darknet_files import TINY
 
     cfg = write_darknet(tmp_path, TINY.replace("channels=3", "channels=3\nfancy=1"))
-    assert "fancy= is unknown" in inspect(cfg).facts["note 1"]
+    found = inspect(cfg)
+    assert "fancy= is unknown" in found.notes[0]
+    assert found.rows()["note 1"] == found.notes[0]
 
 
 def test_weights(tmp_path):
@@ -132,13 +135,47 @@ def test_the_command_prints_a_table_that_shows_shapes(tmp_path, capsys):
     assert "boxes float32 [batch, 24, 4]" in printed
 
 
-def test_the_command_prints_json(tmp_path, capsys):
-    cfg = write_darknet(tmp_path)
-    document = json.loads(lines_of(capsys, "inspect", cfg, "--json"))
-    assert document["kind"] == "cfg"
-    assert len(document["layers"]) == 3
-    document = json.loads(lines_of(capsys, "inspect", cfg.with_suffix(".weights"), "--json"))
-    assert document["version"] == "0.2.5"
+def document_of(capsys, path) -> dict:
+    document = json.loads(lines_of(capsys, "inspect", path, "--json"))
+    assert (document.pop("schema"), document.pop("version")) == ("trtzoo.inspect", 1)
+    assert document.pop("file") == str(path)
+    return document
+
+
+def no_prose(value) -> bool:
+    """Whether all keys are names that a program can use, however deep."""
+    if isinstance(value, dict):
+        return all(re.fullmatch(r"\w+", key) and no_prose(inner) for key, inner in value.items())
+    return not isinstance(value, list) or all(map(no_prose, value))
+
+
+def test_the_json_of_a_cfg(tmp_path, capsys):
+    from darknet_files import TINY
+
+    document = document_of(capsys, write_darknet(tmp_path, TINY.replace("channels=3", "channels=3\nfancy=1")))
+    assert document.keys() == {"kind", "tensors", "metadata", "layers", "notes"}
+    assert (document["kind"], len(document["layers"]), len(document["notes"])) == ("cfg", 3, 2)
+    assert document["metadata"]["names"] == ["class0", "class1"]
+    assert document["metadata"]["imgsz"] == [64, 64]
+    assert document["tensors"][0] == {"mode": "input", "name": "images", "dtype": "float32", "shape": [1, 3, 64, 64]}
+    assert no_prose(document)
+
+
+def test_the_json_of_weights(tmp_path, capsys):
+    document = document_of(capsys, write_darknet(tmp_path).with_suffix(".weights"))
+    assert document["darknet_version"] == [0, 2, 5]
+    assert document["numbers"] == 8 * 27 + 32 + 21 * 8 + 21
+    assert (document["header_bytes"], document["pictures_seen"], document["metadata"]) == (20, 0, None)
+
+
+def test_the_json_of_an_onnx_file(tmp_path, capsys):
+    path = write(tmp_path, colour_network(), None)
+    document, nodes = document_of(capsys, path), onnx.load(path).graph.node
+    assert (document["opset"], document["nodes"], document["producer"]) == (17, len(nodes), "trtzoo")
+    assert sum(document["operators"].values()) == len(nodes) == len(document["layers"])
+    assert document["operators"]["Conv"] == sum(node.op_type == "Conv" for node in nodes)
+    assert document["tensors"][0]["shape"] == ["batch", 3, 64, 96]
+    assert no_prose(document)
 
 
 def test_the_command_lists_layers(tmp_path, capsys):
@@ -169,6 +206,9 @@ def test_an_engine_says_what_built_it_where_the_library_is_missing(tmp_path, mon
         monkeypatch.setitem(sys.modules, module, None)
     path = tmp_path / "m.engine"
     path.write_bytes(b"ftrt" + bytes(12) + (64).to_bytes(8, "little") + bytes([10, 16, 1, 11]) + bytes(36))
-    facts = inspect(path).facts
-    assert facts["built with"] == "tensorrt 10.16.1.11"
-    assert "TensorRT is not installed" in facts["note 1"]
+    found = inspect(path)
+    assert found.facts["built with"] == "tensorrt 10.16.1.11"
+    assert "TensorRT is not installed" in found.notes[0]
+    document = json.loads(json.dumps(found.document()))
+    assert (document["library"], document["library_version"], document["bytes"]) == ("tensorrt", "10.16.1.11", 64)
+    assert no_prose(document)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..conversion_flags import add_conversion, check_flags, conversion_settings, wants_conversion
-from ..flags import add_reading, dashed, gpu_number, positive, require
+from ..flags import add_json, add_reading, dashed, gpu_number, positive, require
 from ..registry import Command
 
 if TYPE_CHECKING:
     from ...engines.plans.settings import BuildSettings, Range
-    from ...pipeline import ConvertSettings
+    from ...pipeline import Built, ConvertSettings
 
 EXAMPLES = """
   trtzoo build yolov8n.pt --end2end --half
@@ -45,6 +45,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--print-trtexec", action="store_true", help="print the trtexec line for the target instead of building"
     )
+    add_json(parser)
     batch = parser.add_argument_group("batch, for a graph whose batch is free (these free that of weights)")
     batch.add_argument("--min-batch", type=positive, metavar="N", help="least (default: 1)")
     batch.add_argument("--opt-batch", type=positive, metavar="N", help="tuned for (default: the least)")
@@ -108,23 +109,38 @@ def _input_range(text: str) -> tuple[str, Range]:
 
 def _run(options: argparse.Namespace) -> None:
     from ... import console
-    from ...pipeline import build
 
+    require(
+        options, not (options.json and options.print_trtexec), "--print-trtexec prints a line, no JSON; leave one out"
+    )
     output = options.output or Path(f"{options.model.stem}.engine")
-    settings, conversion = _build_settings(options), _conversion(options)
-    if options.print_trtexec:
-        _print_trtexec(options, output, settings, conversion)
+    with console.notes_kept(options.json) as notes:
+        settings, conversion = _build_settings(options), _conversion(options)
+        if options.print_trtexec:
+            _print_trtexec(options, output, settings, conversion)
+            return
+        done = _build(options, output, settings, conversion)
+    if options.json:
+        console.document("trtzoo.build", {**done.document(), "notes": notes})
         return
-    with console.progress("building") as report:
-        done = build(
-            options.model, output, settings, conversion, keep_onnx=not options.no_onnx, force=options.force,
-            verify=not options.no_verify, note=console.note, progress=report,
-        )  # fmt: skip
     manifest = done.manifest
     layers = ", ".join(f"{count} {kind}" for kind, count in sorted(manifest.precision.items()))
     seconds = f"{sum(manifest.seconds.values()):.1f} s"
     size = f"{manifest.plan_bytes / 2**20:.1f} MiB"
     print(f"{output}: {manifest.target} {manifest.version}, {size}, layers: {layers or 'unknown'}, {seconds}")
+
+
+def _build(
+    options: argparse.Namespace, output: Path, settings: BuildSettings, conversion: ConvertSettings | None
+) -> Built:
+    from ... import console
+    from ...pipeline import build
+
+    with console.progress("building") as report:
+        return build(
+            options.model, output, settings, conversion, keep_onnx=not options.no_onnx, force=options.force,
+            verify=not options.no_verify, note=console.note, progress=report,
+        )  # fmt: skip
 
 
 def _conversion(options: argparse.Namespace) -> ConvertSettings | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ...contract.choices import FAMILIES
 from ..conversion_flags import add_conversion, conversion_settings
-from ..flags import add_reading, require
+from ..flags import add_json, add_reading, require
 from ..registry import Command
 
 EXAMPLES = """
@@ -28,6 +29,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         "model", type=Path, nargs="?", metavar="MODEL", help="a DarkNet .cfg, a PyTorch .pt or an .onnx"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="OUT.onnx", help="file to write (default: ./STEM.onnx)")
+    add_json(parser)
     add_reading(parser, (*FAMILIES, "torch"))
     module = parser.add_argument_group("any PyTorch module (--family torch; runs the code that you name)")
     module.add_argument(
@@ -45,11 +47,23 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from ... import console
+
+    with console.notes_kept(options.json) as notes:
+        if options.family == "torch":
+            line, values = _convert_module(options)
+        else:
+            line, values = _convert(options)
+    if options.json:
+        console.document("trtzoo.convert", {**values, "notes": notes})
+    else:
+        print(line)
+
+
+def _convert(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Convert a file of a known family; returns what is said about it, and the same for a program."""
+    from ... import console
     from ...pipeline import convert
 
-    if options.family == "torch":
-        _convert_module(options)
-        return
     require(options, options.model is not None, "MODEL is missing: the .cfg, .pt or .onnx to convert")
     require(options, not (options.spec or options.input), "--model and --input go with --family torch")
     output = options.output or Path(f"{options.model.stem}.onnx")
@@ -61,13 +75,17 @@ def _run(options: argparse.Namespace) -> None:
         done = convert(options.model, output, settings, report)
     for note in done.notes:
         console.note(note)
-    size = done.path.stat().st_size / 2**20
-    print(f"{done.path}: {done.meta.family} {done.meta.task}, {done.nodes} nodes, {size:.1f} MiB, {done.seconds:.2f} s")
+    values = done.document()
+    size = values["bytes"] / 2**20
+    line = f"{done.path}: {done.meta.family} {done.meta.task}, {done.nodes} nodes, {size:.1f} MiB, {done.seconds:.2f} s"
+    return line, values
 
 
-def _convert_module(options: argparse.Namespace) -> None:
+def _convert_module(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Convert any PyTorch module; returns as `_convert`."""
     from ... import console
     from ...converters.torch_module import export_module
+    from ...files import printable
     from ...graph_passes.simplify import simplify_onnx
 
     require(
@@ -88,7 +106,10 @@ def _convert_module(options: argparse.Namespace) -> None:
     for note in done.notes:
         console.note(note)
     outputs = ", ".join(f"{name} {list(shape)}" for name, shape in done.outputs.items())
-    print(f"{done.path}: {done.nodes} nodes, {outputs}; within {done.difference:.1e} of the module")
+    line = f"{done.path}: {done.nodes} nodes, {outputs}; within {done.difference:.1e} of the module"
+    shapes = {name: list(shape) for name, shape in done.outputs.items()}
+    values = {"path": printable(done.path), "nodes": done.nodes, "outputs": shapes, "difference": done.difference}
+    return line, values
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -23,16 +23,14 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    import json
-
     from ... import console
     from ...inspection import inspect
 
     found = inspect(options.model, read_options(options))
     if options.json:
-        print(json.dumps(found.document(), indent=1, ensure_ascii=False))
+        console.document("trtzoo.inspect", found.document())
         return
-    console.table("", ["", options.model.name], [[key, value] for key, value in found.facts.items()])
+    console.table("", ["", options.model.name], [[key, value] for key, value in found.rows().items()])
     if options.layers:
         print("\n".join(found.layers or ("the file does not say what layers it has",)))
 

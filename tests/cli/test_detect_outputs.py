@@ -52,12 +52,12 @@ def test_the_json_keeps_to_its_schema(task, flags, tmp_path):
     assert (len(document["pictures"]), len(document["skipped"]), len(lines)) == (3, 1, 4)
     for value in (document, *lines):
         validator.validate(value)
-        assert value["schema"] == 1
+        assert (value["schema"], value["version"]) == ("trtzoo.detections", 1)
     assert all(("annotated" in record) == (not flags) for record in document["pictures"])
 
 
 @pytest.mark.parametrize(
-    "spoil", [{"schema": 2}, {"task": "guess"}, {"pictures": [{"file": "a"}]}, {"more": 1}], ids=str
+    "spoil", [{"version": 2}, {"schema": 1}, {"task": "guess"}, {"pictures": [{"file": "a"}]}, {"more": 1}], ids=str
 )
 def test_the_schema_refuses_what_is_not_so(spoil, tmp_path):
     jsonschema = pytest.importorskip("jsonschema")

@@ -16,11 +16,11 @@ from ....files import atomic_write, printable
 from . import coco
 from .result import Ending, Result, Skipped
 
-SCHEMA = 1
-"""Version of both files."""
+SCHEMA, VERSION = "trtzoo.detections", 1
+"""Of both files; the version is raised when a value changes its meaning."""
 
 LINES, DOCUMENT = "detections.jsonl", "detections.json"
-_PREFIX = f'{{"schema": {SCHEMA}, '
+_PREFIX = f'{{"schema": "{SCHEMA}", "version": {VERSION}, '
 
 
 class Journal:
@@ -44,7 +44,13 @@ class Journal:
 
     def __init__(self, folder: Path, model: str, meta: ModelMeta, annotated: bool = True) -> None:
         self._path, self._document, self._annotated = folder / LINES, folder / DOCUMENT, annotated
-        self._head = {"schema": SCHEMA, "model": printable(model), "task": meta.task, "names": list(meta.names)}
+        self._head = {
+            "schema": SCHEMA,
+            "version": VERSION,
+            "model": printable(model),
+            "task": meta.task,
+            "names": list(meta.names),
+        }
         self.pictures = 0
         try:
             for earlier in (DOCUMENT, coco.NAME):

@@ -53,7 +53,8 @@ def test_pictures_become_annotated_copies_and_records(predictor, tmp_path):
     document = results(tmp_path / "out")
     pictures = document.pop("pictures")
     assert document == {
-        "schema": 1,
+        "schema": "trtzoo.detections",
+        "version": 1,
         "model": "squares",
         "task": "detect",
         "names": list(NAMES),
@@ -203,7 +204,7 @@ def test_the_lines_hold_what_the_document_holds(predictor, tmp_path):
     (tmp_path / "in" / "b.jpg").touch()
     detect(predictor, find_sources(str(tmp_path / "in")), tmp_path / "out", "squares")
     written, document = lines(tmp_path / "out"), results(tmp_path / "out")
-    assert [record.pop("schema") for record in written] == [1, 1, 1]
+    assert [(record.pop("schema"), record.pop("version")) for record in written] == [("trtzoo.detections", 1)] * 3
     assert [record for record in written if "skipped" not in record] == document["pictures"]
     assert [record for record in written if "skipped" in record] == document["skipped"]
 
