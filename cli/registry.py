@@ -18,6 +18,7 @@ COMMANDS = (
     "verify",
     "val",
     "bench",
+    "report",
     "zoo",
     "download",
     "data",

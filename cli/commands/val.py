@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from ..registry import Command
 
 if TYPE_CHECKING:
     from ...contract.choices import Backend
-    from ...evaluation.validation.results import Comparison, ModelResults, ValResults
+    from ...evaluation.validation.results import ValResults
     from ...evaluation.validation.run import ValSettings
 
 EXAMPLES = """
@@ -106,78 +105,14 @@ def _settings(options: argparse.Namespace) -> ValSettings:
 
 def _show(done: ValResults) -> None:
     from ... import console
+    from ...evaluation.validation.tables import classes_table, comparisons_table, models_table
 
+    shown = [models_table(done), comparisons_table(done)]
     if len(done.models) == 1 and done.models[0].classes:
-        _show_classes(done.models[0])
-    columns = ["model", "runtime", "precision", "NMS", "metric", "mAP50-95", "mAP50", "COCO AP", "P", "R"]
-    columns += ["ms pre / net / post"]
-    rows = [row for model in done.models for row in _rows(model)]
-    if done.models and done.models[0].accuracy:
-        columns[4:10] = ["top-1", "top-5"]
-    console.table("", columns, rows)
-    if done.comparisons:
-        _show_comparisons(done)
-
-
-def _rows(model: ModelResults) -> list[list[str]]:
-    facts, speed = model.model, model.speed
-    first = [facts.label, facts.runtime, facts.precision, facts.nms]
-    last = [f"{speed.preprocess:.1f} / {speed.inference:.1f} / {speed.postprocess:.1f}"]
-    if model.accuracy:
-        return [[*first, _share(model.accuracy.top1), _share(model.accuracy.top5), *last]]
-    rows = []
-    for metric, one in model.metrics.items():
-        ours = _shares((one.map, one.map50))
-        official = "" if one.coco.get("AP") is None else _share(one.coco["AP"])
-        rows.append([*first, metric, *ours, official, *_shares((one.precision, one.recall)), *last])
-        if one.dota is not None:
-            rows.append([*first, "box, DOTA", "", _share(one.dota), "", "", "", *last])
-    return rows
-
-
-def _show_classes(model: ModelResults) -> None:
-    from ... import console
-
-    metrics = list(model.metrics)
-    columns = ["class", "objects", *(f"{metric} {name}" for metric in metrics for name in ("mAP50-95", "mAP50"))]
-    rows = [
-        [one.name, str(one.objects), *(_share(table[metric]) for metric in metrics for table in (one.map, one.map50))]
-        for one in model.classes
-    ]
-    console.table(model.model.label, columns, rows)
-
-
-def _show_comparisons(done: ValResults) -> None:
-    from ... import console
-
-    rows = [
-        [
-            one.model,
-            one.metric,
-            f"{one.difference:+.4f}",
-            f"{one.low:+.4f} .. {one.high:+.4f}",
-            _verdict(one, done.data.pictures),
-        ]
-        for one in done.comparisons
-    ]
-    level = f"{done.comparisons[0].level:.0%} interval"
-    console.table(f"against {done.comparisons[0].against}", ["model", "metric", "difference", level, ""], rows)
-
-
-def _verdict(one: Comparison, pictures: int) -> str:
-    if one.difference == one.low == one.high == 0:
-        return "the same"
-    if one.low > 0 or one.high < 0:
-        return "better" if one.low > 0 else "worse"
-    return f"not resolved by {pictures} picture{'s' if pictures != 1 else ''}"
-
-
-def _shares(values: Sequence[float]) -> list[str]:
-    return [_share(value) for value in values]
-
-
-def _share(value: float) -> str:
-    return f"{value:.4f}"
+        shown.insert(0, classes_table(done.models[0]))
+    for table in shown:
+        if table:
+            console.table(table.title, table.columns, table.rows)
 
 
 COMMAND = Command("val", "measure models on labelled pictures: mAP, per class, speed", EXAMPLES, _add_flags, _run)

@@ -1,0 +1,117 @@
+"""Models are inspected and shown a few pictures."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from ...engines.pictures.detections import Detections
+from ...engines.pictures.predictor import Predictor
+from ...engines.pictures.sources import find_sources, read_pictures
+from ...graph.weights import Array
+from ..environment import describe_environment
+from ..models import describe_model
+from ..subjects import Subject
+from .results import Inspected, ReportResults, Shown, View
+
+SIDE = 640
+"""Most pixels of a shown picture's longer side."""
+
+QUALITY = 75
+"""Of WebP: about 50 kB a picture of this size."""
+
+Inspect = Callable[[Path], dict[str, str]]
+"""The facts of a model file, as they are shown."""
+
+Track = Callable[[Iterable[Subject], int, str], Iterator[Subject]]
+"""Shows progress: things, how many, what is done."""
+
+
+def look_at(
+    subjects: Sequence[Subject],
+    source: Path | None,
+    most: int,
+    inspect: Inspect,
+    track: Track,
+    note: Callable[[str], object],
+) -> ReportResults:
+    """Inspect each model, and let each detect in the same pictures.
+
+    Args:
+        subjects: the models.
+        source: pictures as `find_sources` reads them, None to show none.
+        most: pictures that are shown.
+        inspect: says what a file is.
+        track: shows progress.
+        note: is told what the user should know, a sentence each.
+
+    Raises:
+        TrtZooError: a model or the pictures cannot be read.
+    """
+    pictures = list(islice(_pictures(source), most))
+    models: list[Inspected] = []
+    views: list[list[View]] = [[] for _ in pictures]
+    for subject in track(subjects, len(subjects), "looking"):
+        with Predictor(subject.open(note)) as predictor:
+            facts = describe_model(subject.path, subject.label, predictor.runtime)
+            models.append(Inspected(facts, inspect(subject.path), weight_bytes(subject.path)))
+            for row, (_, picture) in zip(views, pictures, strict=True):
+                row.append(_view(subject.label, picture, predictor(picture)))
+    alone = len(subjects) == 1
+    shown = [
+        Shown(name, smaller(picture).shape[:2], as_webp(picture) if alone else "", tuple(found))
+        for (name, picture), found in zip(pictures, views, strict=True)
+    ]
+    return ReportResults(describe_environment(), tuple(models), tuple(shown))
+
+
+def weight_bytes(path: Path) -> dict[str, int]:
+    """Bytes of an ONNX file's constants by type, largest first; of other files nothing is known."""
+    if path.suffix != ".onnx":
+        return {}
+    import onnx_graphsurgeon as gs
+
+    from ...graph.skeleton import read_onnx
+
+    sizes: dict[str, int] = {}
+    for tensor in read_onnx(path)[0].tensors().values():
+        if isinstance(tensor, gs.Constant):
+            kind = str(tensor.dtype)
+            sizes[kind] = sizes.get(kind, 0) + math.prod(tensor.shape) * tensor.dtype.itemsize
+    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+
+def as_webp(picture: Array) -> str:
+    """A picture uint8 [H, W, 3] (blue, green, red) as WebP in base64, made smaller where it is longer than `SIDE`."""
+    import cv2
+
+    _, data = cv2.imencode(".webp", smaller(picture), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+    return base64.b64encode(data.tobytes()).decode()
+
+
+def _pictures(source: Path | None) -> Iterator[tuple[str, Array]]:
+    for one in find_sources(source) if source else []:
+        for number, picture in enumerate(read_pictures(one), start=1):
+            yield f"{Path(one.name).name}, picture {number}" if one.video else Path(one.name).name, picture
+
+
+def smaller(picture: Array) -> Array:
+    """At most `SIDE` pixels long."""
+    import cv2
+
+    ratio = SIDE / max(picture.shape[:2])
+    if ratio >= 1:
+        return picture
+    smaller: Array = cv2.resize(picture, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+    return smaller
+
+
+def _view(label: str, picture: Array, found: Detections) -> View:
+    if found.probs is not None:
+        number, score = found.top_classes(1)[0]
+        return View(label, as_webp(found.plot(picture)), 1, f"{found.name_of(number)} {score:.3f}")
+    best = f"{found.name_of(int(found.classes[0]))} {found.scores[0]:.3f}" if len(found) else ""
+    return View(label, as_webp(found.plot(picture)), len(found), best)
