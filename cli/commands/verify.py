@@ -105,7 +105,9 @@ def _show(done: VerifyResults) -> None:
         rows.append(["keypoint, largest distance in pixels", f"{found.worst_pixels:.3f}"])
     if found.worst_mask is not None:
         rows.append(["mask IoU, worst", f"{found.worst_mask:.4f}"])
-    console.table("", ["", f"{len(done.pictures)} pictures, rule {done.rule}"], rows)
+    console.table(
+        "", ["", f"{len(done.pictures)} picture{'s' if len(done.pictures) > 1 else ''}, rule {done.rule}"], rows
+    )
     for fault in done.faults:
         print(f"{fault.stage}: {fault.text}")
     verdict = "the same, within the rule" if done.passed else f"not the same ({len(done.faults)} faults)"
