@@ -10,8 +10,7 @@ import torch
 
 from ....contract.meta import ModelMeta
 from ....converters.vocabulary.ops import Tensor
-from ....graph_passes.precision.body import is_trained
-from ....graph_passes.precision.qdq.layers import final_layers
+from ....graph_passes.precision.qdq.layers import final_layers, layer_before
 
 BACKGROUND = 0.05
 """Weight of a place where the teacher sees nothing, beside 1 where it is sure."""
@@ -31,22 +30,8 @@ def feature_names(graph: gs.Graph, depth: int = DEPTH) -> list[str]:
     level = [node for node in final_layers(graph) if node.op == "Conv"]
     for _ in range(depth):
         found |= dict.fromkeys(node.name for node in level)
-        level = [layer for node in level for layer in _layers_before(node)]
+        level = [layer for node in level if (layer := layer_before(node)) is not None]
     return list(found)
-
-
-def _layers_before(node: gs.Node) -> list[gs.Node]:
-    """The convolutions whose activated output a layer reads directly."""
-    tensor = node.inputs[0]
-    for _ in range(2):
-        if not tensor.inputs:
-            return []
-        producer = tensor.inputs[0]
-        if is_trained(producer):
-            return [producer] if producer.op == "Conv" else []
-        tensor = producer.inputs[0]
-    producer = tensor.inputs[0] if tensor.inputs else None
-    return [producer] if producer is not None and is_trained(producer) and producer.op == "Conv" else []
 
 
 def certainty(scores: Tensor, meta: ModelMeta, size: Sequence[int]) -> dict[tuple[int, int], Tensor]:

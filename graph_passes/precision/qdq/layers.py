@@ -49,6 +49,35 @@ def final_layers(graph: gs.Graph) -> list[gs.Node]:
     return [node for node in trained if id(node) not in followed]
 
 
+def layer_before(node: gs.Node) -> gs.Node | None:
+    """The convolution whose output a layer reads, directly or through its activation."""
+    tensor = node.inputs[0]
+    for _ in range(3):
+        if not tensor.inputs:
+            return None
+        producer = tensor.inputs[0]
+        if is_trained(producer):
+            return producer if producer.op == "Conv" else None
+        tensor = producer.inputs[0]
+    return None
+
+
+def behind_depthwise(graph: gs.Graph) -> list[gs.Node]:
+    """The layers between a depthwise convolution and a final layer, of heads such as YOLO11's for the classes.
+
+    A depthwise convolution gives every channel a range of its own. One scale for all of them takes the small ones' detail, and
+    what these layers write decides the scores.
+    """
+    candidates = [layer_before(node) for node in final_layers(graph)]
+    layers = {id(node): node for node in candidates if node is not None and quantisable(node)}
+    return [node for node in layers.values() if (before := layer_before(node)) is not None and _depthwise(before)]
+
+
+def _depthwise(node: gs.Node) -> bool:
+    """One filter a channel."""
+    return int(node.attrs.get("group", 1)) == node.inputs[1].shape[0] > 1
+
+
 def activation_of(node: gs.Node) -> Activation:
     """The activation that a layer's output goes through, where nothing else reads that output."""
     tensor = node.outputs[0]

@@ -21,7 +21,7 @@ import onnx_graphsurgeon as gs
 from ....errors import InputError
 from ..body import find_body
 from ..tensor_types import infer_types
-from .layers import final_layers, quantisable
+from .layers import behind_depthwise, final_layers, quantisable
 
 TYING = ("Concat", "MaxPool", "Resize", "Split", "Slice")
 """Operators that only move values: what goes in and what comes out share one scale."""
@@ -34,7 +34,8 @@ class QdqSettings:
     Attributes:
         exclude: patterns (`*`, `?`) of node names that stay as they are.
         keep_first: the layers that read the picture stay as they are.
-        final_layers: quantise the heads' last layers too; costs accuracy and gains little time.
+        final_layers: quantise the heads' last layers too, and those between a depthwise layer and one of them; costs accuracy
+            and gains little time.
     """
 
     exclude: tuple[str, ...] = ()
@@ -134,6 +135,7 @@ def _kept(graph: gs.Graph, settings: QdqSettings) -> dict[str, str]:
         inputs = {id(tensor) for tensor in graph.inputs}
         kept |= {node.name: "reads the picture" for node in layers if id(node.inputs[0]) in inputs}
     if not settings.final_layers:
+        kept |= {node.name: "behind a depthwise layer, before a final one" for node in behind_depthwise(graph)}
         kept |= {node.name: "final layer" for node in final_layers(graph) if quantisable(node)}
     return kept
 

@@ -35,6 +35,21 @@ def test_what_stays_out(settings, layers, kept):
     assert (found.layers, found.kept) == (layers, kept)
 
 
+DEPTHWISE = {
+    "behind a depthwise layer": (4, {"bc": "behind a depthwise layer, before a final one", "out": "final layer"}),
+    "behind a grouped one": (2, {"out": "final layer"}),
+}
+
+
+@pytest.mark.parametrize(("groups", "kept"), DEPTHWISE.values(), ids=DEPTHWISE)
+def test_the_layer_between_a_depthwise_and_a_final_one_stays(groups, kept):
+    depthwise, *activation = conv("x", "a", "d")
+    lines = [(*depthwise, {"group": groups}), *activation, *conv("a", "b"), ("Conv", ["b", "w"], ["out"])]
+    weights = ONES | {"d": np.ones((4, 4 // groups, 1, 1), np.float32)}
+    assert points(lines, weights=weights).kept == kept
+    assert points(lines, QdqSettings(final_layers=True), weights).kept == {}
+
+
 def test_a_pattern_that_matches_nothing_is_an_error():
     with pytest.raises(InputError, match="nowhere: no Conv or Gemm"):
         points(CHAIN, QdqSettings(exclude=("nowhere",)))
