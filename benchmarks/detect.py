@@ -42,7 +42,17 @@ for _ in range(runs):
     session.run(None, {"images": images})
 """
 
-YOLO = "from ultralytics.cfg import entrypoint; entrypoint()"
+YOLO = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from framework_predictions import prepare_torchvision
+prepare_torchvision()
+from ultralytics.cfg import entrypoint
+entrypoint()
+"""
+"""`yolo`, with an NMS of the framework's own where torchvision's compiled operators do not fit the torch installed."""
+
+SUPPORT = Path(__file__).resolve().parents[1] / "tests" / "support"
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ def contenders(options: argparse.Namespace, folder: Path) -> dict[str, list[str 
     }
     if not options.without_yolo:
         yolo = [f"model={model}", f"source={pictures}", f"project={folder / 'yolo'}", f"device={options.device}"]
-        rivals["yolo predict"] = [*python, YOLO, "predict", *yolo]
+        rivals["yolo predict"] = [*python, YOLO, SUPPORT, "predict", *yolo]
     return rivals
 
 
