@@ -348,24 +348,31 @@ def precision(engine: Path) -> Any:
     return manifest.get("precision") or manifest.get("layers")
 
 
+HEAD = (
+    "| engine | level | built in | objects | lost, extra | box | score | keypoint | mask IoU | ms a run (batch) | graph |",
+    "|---|---|---|---|---|---|---|---|---|---|---|",
+)
+
+
 def table(options: argparse.Namespace) -> None:
     """Results as Markdown."""
-    print(
-        "| engine | built in | objects | lost, extra | box (px) | score | keypoint (px) | mask IoU | ms a run (batch) | graph |"
+    file = options.folder / "results.jsonl" if options.folder.is_dir() else options.folder
+    print("\n".join([*HEAD, *(row(json.loads(line)) for line in file.read_text().splitlines())]))
+
+
+def row(result: dict[str, Any]) -> str:
+    """One engine's line of the table: the worst of its pairs, boxes and keypoints in pixels of the picture."""
+    level = "default" if result["level"] is None else result["level"]
+    first = f"| {result['case']} | {level} | {result.get('build_s', '-')} s "
+    if "differences" not in result:
+        said = " ".join(result.get("said", [])).split("; the builder")[0]
+        return f"{first}| failed: {said[said.find('Error Code') if 'Error Code' in said else 0 :]} |||||||"
+    found = result["differences"]
+    spent = ", ".join(f"{value[0]:.2f} ({batch})" for batch, value in result["ms"].items())
+    return (
+        f"{first}| {result['objects']} | {found['lost']:.0f}, {found['extra']:.0f} | {found['box']:.2f} | {found['score']:.4f} "
+        f"| {found['keypoint']:.2f} | {found['mask_iou']:.3f} | {spent} | {'yes' if result['cuda_graph'] else 'no'} |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for line in (options.folder / "results.jsonl").read_text().splitlines():
-        result = json.loads(line)
-        if "differences" not in result:
-            print(f"| {result['case']} | failed | {' '.join(result.get('said', []))[-200:]} |")
-            continue
-        found = result["differences"]
-        spent = ", ".join(f"{value[0]:.2f} ({batch})" for batch, value in result["ms"].items())
-        print(
-            f"| {result['case']} | {result.get('build_s', '-')} s | {result['objects']} | {found['lost']:.0f}, {found['extra']:.0f} "
-            f"| {found['box']:.3f} | {found['score']:.4f} | {found['keypoint']:.3f} | {found['mask_iou']:.3f} | {spent} "
-            f"| {'yes' if result['cuda_graph'] else 'no'} |"
-        )
 
 
 def main() -> None:
