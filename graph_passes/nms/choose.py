@@ -13,6 +13,8 @@ from .routes.efficient import AGNOSTIC_SINCE
 
 DENSE_BELOW = 0.007
 """Below this score threshold the plugins sort every score and fill unused rows with junk (efficientNMSInference.cu)."""
+MOST_ROWS, MOST_CANDIDATES = 300, 1024
+"""K and M up to which `auto` takes `static`, whose cost grows with M x M."""
 
 Obstacle = Callable[[ModelMeta, Suppression, Target], "str | None"]
 
@@ -24,7 +26,7 @@ def choose(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[Rout
         UnsupportedError: the route cannot do it; the message names the reason and what can.
     """
     wanted = meta.suppression(settings)
-    preferred, why = _preferred(meta, wanted, target)
+    preferred, why = _preferred(meta, settings, wanted, target)
     if settings.route == "auto":
         return preferred, f"--nms auto chose {preferred} for {target}: {why}"
     obstacle = OBSTACLES[settings.route](meta, wanted, target)
@@ -33,9 +35,10 @@ def choose(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[Rout
     return settings.route, f"--nms {settings.route} for {target}, as asked{_caution(settings.route, target)}"
 
 
-def _preferred(meta: ModelMeta, wanted: Suppression, target: Target) -> tuple[Route, str]:
+def _preferred(meta: ModelMeta, settings: NmsSettings, wanted: Suppression, target: Target) -> tuple[Route, str]:
     """The first route without an obstacle, and why it comes first."""
-    for route in _preferences(meta, wanted, target):
+    few = wanted.topk_all <= MOST_ROWS and (settings.candidates or 0) <= MOST_CANDIDATES
+    for route in _preferences(meta, wanted, target, few):
         if OBSTACLES[route](meta, wanted, target) is None:
             return route, WHY[route]
     raise UnsupportedError(
@@ -43,15 +46,19 @@ def _preferred(meta: ModelMeta, wanted: Suppression, target: Target) -> tuple[Ro
     )
 
 
-def _preferences(meta: ModelMeta, wanted: Suppression, target: Target) -> Sequence[Route]:
-    """Routes in the order in which `auto` tries them."""
+def _preferences(meta: ModelMeta, wanted: Suppression, target: Target, few: bool) -> Sequence[Route]:
+    """Routes in the order in which `auto` tries them; `few` rows and candidates are what `static` is for."""
     if meta.nms_free:
         return ["none"]
-    if target.tensorrt is None or target.tensorrt >= (11, 0):
+    if target.tensorrt is None:
         return ["plain"]
+    captured = target.kind == "tensorrt" and few and wanted.conf_thres >= DENSE_BELOW
+    portable: Route = "static" if captured else "plain"
+    if target.tensorrt >= (11, 0):
+        return [portable]
     if wanted.conf_thres < DENSE_BELOW:
         return ["plain", "efficient", "efficient-idx"]
-    return ["efficient", "plain", "efficient-idx"]
+    return ["efficient", portable, "efficient-idx"]
 
 
 WHY: dict[Route, str] = {
