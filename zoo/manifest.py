@@ -69,7 +69,8 @@ class On(_Strict, frozen=True, kw_only=True):
 class Settings(_Strict, frozen=True, kw_only=True):
     """What a model is made into; the same keys stand under `defaults` and under each model.
 
-    `verify` lets each command check what it wrote; `val` names labelled pictures to measure every variant on; `bundles`
+    `verify` lets each command check what it wrote; `pictures` names a picture or folder on which every variant is held
+    against the weights, and `val` labelled pictures to measure every variant on; `bundles`
     are "triton" and "deepstream" with a release, "deepstream:7.1".
     """
 
@@ -83,6 +84,7 @@ class Settings(_Strict, frozen=True, kw_only=True):
     calibration: Calibration | None = None
     build: Build | None = None
     verify: bool | None = None
+    pictures: str | None = None
     val: str | None = None
 
 

@@ -1,6 +1,7 @@
 r"""What a zoo consists of: steps, each one command of trtzoo that reads files and writes files.
 
     fetch . convert . build         one chain a model, precision and target
+                    . verify
                     . val
                     . bundle
 
@@ -28,7 +29,7 @@ class Step:
     Attributes:
         id: model, what is made, and the kind of step: "yolov8n/fp16-tensorrt/build".
         model: name of the model.
-        kind: "fetch", "convert", "build", "val" or "bundle".
+        kind: "fetch", "convert", "build", "verify", "val" or "bundle".
         command: arguments of `trtzoo`; paths in them are absolute.
         inputs: files and folders that it reads.
         outputs: files that it writes.
@@ -136,6 +137,8 @@ def _of_variant(
         build = ("build", str(onnx), "-o", str(final), "--target", text, *_build_flags(model))
         outputs = (final, final.with_name(f"{final.name}.json"))
         yield Step(f"{prefix}/build", model.name, "build", build, (onnx,), outputs, gpu)
+    if model.pictures:
+        yield _verify(model, source, prefix, onnx, (base / model.pictures).resolve())
     if model.val:
         yield _val(model, prefix, onnx, (base / model.val).resolve())
     for bundle in model.bundles or []:
@@ -145,6 +148,17 @@ def _of_variant(
 def unchecked(step: Step) -> Step:
     """The same step without the check of what it wrote."""
     return replace(step, command=(*step.command, "--no-verify")) if step.kind in CHECKS_ITSELF else step
+
+
+def _verify(model: Model, source: Source, prefix: str, onnx: Path, pictures: Path) -> Step:
+    """The variant's graph held against the weights, on ONNX Runtime; it fails where they differ too much."""
+    folder = onnx.parent / "verify"
+    command = (
+        "verify", str(source.model), str(onnx), "--source", str(pictures), "-o", str(folder), "--backend", "onnxruntime",
+        *source.options, *_size_flags(model),
+    )  # fmt: skip
+    inputs = (*source.files, onnx, pictures)
+    return Step(f"{prefix}/verify", model.name, "verify", command, inputs, (folder / "verify.json",))
 
 
 def _val(model: Model, prefix: str, onnx: Path, data: Path) -> Step:
@@ -172,9 +186,7 @@ def _bundle(model: Model, source: Source, precision: str, bundle: str, prefix: s
 
 
 def _convert_flags(model: Model, precision: str, target: str, base: Path) -> list[str]:
-    flags = []
-    if model.size:
-        flags += ["--img-size", *map(str, model.size if isinstance(model.size, list) else [model.size])]
+    flags = _size_flags(model)
     flags += ["--dynamic"] if model.batch == "dynamic" else ["--batch-size", str(model.batch)]
     if model.end2end:
         flags += ["--end2end", "--target", target, *_nms_flags(model.nms or Nms())]
@@ -184,6 +196,12 @@ def _convert_flags(model: Model, precision: str, target: str, base: Path) -> lis
         flags += ["--int8", "--calib-path", str((base / model.calibration.path).resolve())]
         flags += _given(calib_num=model.calibration.num, calib_method=model.calibration.method)
     return flags
+
+
+def _size_flags(model: Model) -> list[str]:
+    if not model.size:
+        return []
+    return ["--img-size", *map(str, model.size if isinstance(model.size, list) else [model.size])]
 
 
 def _nms_flags(nms: Nms, bundle: bool = False) -> list[str]:

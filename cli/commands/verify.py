@@ -53,6 +53,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int | None:
     from ... import console
+    from ...errors import VerificationError
     from ...evaluation.results_file import as_json, write_results
     from ...evaluation.subjects import subjects_of
     from ...evaluation.verification.original import original_opener
@@ -73,7 +74,13 @@ def _run(options: argparse.Namespace) -> int | None:
         print(json.dumps(as_json(SCHEMA, done), indent=1))
     else:
         _show(done)
-    return 0 if done.passed else 1
+    if not done.passed:
+        first = done.faults[0]
+        raise VerificationError(
+            f"{done.candidate.label} does not compute what {done.reference.label} does: {first.stage}: {first.text}"
+            + ("" if options.bisect or first.stage != "network" else "; --bisect names the layer")
+        )
+    return None
 
 
 def _show(done: VerifyResults) -> None:

@@ -50,7 +50,13 @@ def test_the_same_network_with_nms_in_the_graph(models, tmp_path, capsys):
 def test_a_fault_is_exit_code_1_and_json_says_it(models, capsys):
     good, _, other, picture = models
     assert main(["verify", good, other, "--source", picture, "--json"]) == 1
-    document = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert (
+        said.err.strip()
+        .splitlines()[-1]
+        .startswith("error: other/model.onnx does not compute what good/model.onnx does: det")
+    )
     assert document["passed"] is False
     assert [fault["stage"] for fault in document["faults"]] == ["detections"]
 

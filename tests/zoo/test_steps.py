@@ -135,6 +135,18 @@ def test_every_variant_is_measured_and_bundled(steps):
     assert "--conf-thres 0.4" in commands["deepstream-7.1"]
 
 
+def test_every_variant_is_held_against_the_weights(steps):
+    found = steps("- {name: a, source: a.cfg, precisions: [fp16], size: [96, 64], pictures: pictures, names: a.names}")
+    convert, verify = found.values()
+    assert verify.kind == "verify"
+    assert (verify.command[2], verify.inputs[-2]) == (str(convert.outputs[0]), *convert.outputs)
+    assert verify.command[1] == convert.command[1]
+    text = " ".join(verify.command)
+    assert "--img-size 96 64" in text
+    assert "a.names" in text
+    assert verify.outputs[0].name == "verify.json"
+
+
 def test_a_bundle_of_an_int8_model_is_made_of_its_graph(steps):
     found = steps(
         "- {name: b, source: b.onnx, precisions: [int8], calibration: {path: pictures}, bundles: [deepstream]}"
