@@ -27,7 +27,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="RESULTS|MODEL",
-        help="results files of val, bench and report, folders of them, and models, which are inspected",
+        help="results files of verify, val, bench and report, folders of them, and models, which are inspected",
     )
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="page (default: ./report.html)"
@@ -70,17 +70,20 @@ def _run(options: argparse.Namespace) -> int | None:
 def _look(options: argparse.Namespace, models: Sequence[Path]) -> ReportResults:
     from ... import console
     from ...engines.runtimes.triton import is_address
-    from ...evaluation.report.look import look_at
+    from ...evaluation.report.look import Known, look_at
     from ...evaluation.subjects import subjects_of
     from ...inspection import inspect
 
     read = read_options(options)
 
-    def facts(path: Path) -> dict[str, str]:
-        return {} if is_address(str(path)) else inspect(path, read).facts
+    def known(path: Path) -> Known:
+        if is_address(str(path)):
+            return Known({}, "")
+        found = inspect(path, read)
+        return Known(found.facts, found.meta.source_sha256 if found.meta else "")
 
     subjects = subjects_of(models, options.backend, options.device, read)
-    return look_at(subjects, options.source, options.pictures, facts, console.track, console.note)
+    return look_at(subjects, options.source, options.pictures, known, console.track, console.note)
 
 
 COMMAND = Command("report", "one page of what was measured: accuracy, speed, pictures", EXAMPLES, _add_flags, _run)

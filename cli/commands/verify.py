@@ -85,46 +85,14 @@ def _run(options: argparse.Namespace) -> int | None:
 
 def _show(done: VerifyResults) -> None:
     from ... import console
+    from ...evaluation.verification.tables import detections_table, outputs_table, verdict
 
-    if done.outputs:
-        columns = ["output", "largest error", "mean error", "cosine", "largest value", ""]
-        rows = [
-            [
-                one.name,
-                f"{one.largest:.3g}",
-                f"{one.mean:.3g}",
-                f"{one.cosine:.7f}",
-                f"{one.scale:.4g}",
-                _word(one.passed),
-            ]
-            for one in done.outputs
-        ]
-        console.table("", columns, rows)
-    found = done.detections
-    rows = [
-        ["prepared inputs, largest difference (white is 1)", f"{done.input_difference:.2g}"],
-        ["objects of the reference / the candidate", f"{found.reference} / {found.candidate}"],
-        ["found / lost / extra", f"{found.found} / {found.lost} / {found.extra}"],
-        ["IoU, worst / mean", f"{found.worst_iou:.4f} / {found.mean_iou:.4f}"],
-        ["score, largest difference", f"{found.worst_score:.5f}"],
-    ]
-    if found.worst_pixels is not None:
-        rows.append(["keypoint, largest distance in pixels", f"{found.worst_pixels:.3f}"])
-    if found.worst_mask is not None:
-        rows.append(["mask IoU, worst", f"{found.worst_mask:.4f}"])
-    console.table(
-        "", ["", f"{len(done.pictures)} picture{'s' if len(done.pictures) > 1 else ''}, rule {done.rule}"], rows
-    )
+    for table in (outputs_table(done), detections_table(done)):
+        if table:
+            console.table(table.title, table.columns, table.rows)
     for fault in done.faults:
         print(f"{fault.stage}: {fault.text}")
-    verdict = "the same, within the rule" if done.passed else f"not the same ({len(done.faults)} faults)"
-    print(
-        f"{done.candidate.label} ({done.candidate.runtime}) against {done.reference.label} ({done.reference.runtime}): {verdict}"
-    )
-
-
-def _word(passed: bool) -> str:
-    return "" if passed else "too much"
+    print(verdict(done))
 
 
 COMMAND = Command("verify", "hold a converted model against another one, stage by stage", EXAMPLES, _add_flags, _run)

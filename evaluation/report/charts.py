@@ -20,23 +20,23 @@ ROW = 0.62
 
 
 def latency_chart(name: str, results: BenchResults) -> str:
-    """The medians of the stages as bars, with a whisker from the median end to end to its p99."""
+    """The medians of the stages as bars, with a whisker from the median end to end to its p90."""
 
     def draw(axes: Axes, narrow: bool) -> None:
         models = results.models
         rows = range(len(models))
         left = [0.0] * len(models)
-        for stage, colour in zip(STAGES, COLOURS, strict=False):
+        for stage, colour in zip(STAGES, ("#7fb3d5", "#2f77b8", "#e08e3c"), strict=True):
             widths = [one.times[stage].median for one in models]
             axes.barh(rows, widths, left=left, height=0.55, color=colour, label=stage)
             left = [start + width for start, width in zip(left, widths, strict=True)]
         for row, (one, end) in enumerate(zip(models, left, strict=True)):
             times = one.times[END_TO_END]
-            spread = [[0.0], [max(0.0, times.p99 - times.median)]]
+            spread = [[0.0], [max(0.0, times.p90 - times.median)]]
             axes.errorbar(end, row, xerr=spread, fmt="none", ecolor=INK, capsize=4, linewidth=1)
         axes.set_yticks(rows, [_bench_label(one, narrow) for one in models])
         axes.invert_yaxis()
-        axes.set(xlabel="milliseconds a run (medians; whisker to p99)")
+        axes.set(xlabel="milliseconds a run (medians; whisker to p90)")
         _finish(axes, len(STAGES))
 
     return charts(name, "Milliseconds of each stage by model", 1.3 + ROW * len(results.models), draw)

@@ -14,11 +14,18 @@ from ..models import ModelFacts
 from ..results_file import as_results, read_document
 from ..validation.results import SCHEMA as VAL
 from ..validation.results import ValResults
+from ..verification.results import SCHEMA as VERIFY
+from ..verification.results import VerifyResults
 from .results import SCHEMA as REPORT
 from .results import ReportResults
 
-Results = ReportResults | ValResults | BenchResults
-KINDS: dict[str, type[Results]] = {REPORT: ReportResults, VAL: ValResults, BENCH: BenchResults}
+Results = ReportResults | VerifyResults | ValResults | BenchResults
+KINDS: dict[str, type[Results]] = {
+    REPORT: ReportResults,
+    VERIFY: VerifyResults,
+    VAL: ValResults,
+    BENCH: BenchResults,
+}
 """The results that a page shows, by schema."""
 
 T = TypeVar("T")
@@ -42,9 +49,20 @@ class Gathered:
         """Every model once, though several machines have measured it."""
         found: dict[tuple[str, str], ModelFacts] = {}
         for results in self.results:
-            for one in results.models:
-                found.setdefault((one.model.label, one.model.sha256), one.model)
+            for one in _models(results):
+                found.setdefault((one.label, one.sha256), one)
         return list(found.values())
+
+    def verified(self) -> list[VerifyResults]:
+        """Those of `verify`, and of the models that `report` was given."""
+        inside = [one for report in self.of(ReportResults) for one in report.verified]
+        return [*inside, *self.of(VerifyResults)]
+
+
+def _models(results: Results) -> list[ModelFacts]:
+    if isinstance(results, VerifyResults):
+        return [results.reference, results.candidate]
+    return [one.model for one in results.models]
 
 
 def is_results(path: Path) -> bool:
@@ -68,7 +86,7 @@ def _files(place: Path) -> list[Path]:
     found = [place / name for name in names if (place / name).is_file()]
     if not found:
         raise InputError(
-            f"{place} holds no results file ({', '.join(names)}); give the folder that val or bench wrote to"
+            f"{place} holds no results file ({', '.join(names)}); give the folder that verify, val or bench wrote to"
         )
     return found
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from ...engines.pictures.detections import Detections
 from ...engines.pictures.predictor import Predictor
 from ...engines.pictures.sources import find_sources, read_pictures
+from ...errors import InputError
 from ...graph.weights import Array
 from ..environment import describe_environment
 from ..models import describe_model
 from ..subjects import Subject
+from ..verification.pictures import pictures_of
+from ..verification.results import VerifyResults
+from ..verification.run import verify
 from .results import Inspected, ReportResults, Shown, View
 
 SIDE = 640
@@ -23,8 +28,22 @@ SIDE = 640
 QUALITY = 75
 """Of WebP: about 50 kB a picture of this size."""
 
-Inspect = Callable[[Path], dict[str, str]]
-"""The facts of a model file, as they are shown."""
+
+@dataclass(frozen=True)
+class Known:
+    """What the file of a model says.
+
+    Attributes:
+        facts: as they are shown.
+        origin: SHA-256 of the weights that it was converted from, "" where that is not known.
+    """
+
+    facts: dict[str, str]
+    origin: str
+
+
+Inspect = Callable[[Path], Known]
+"""Says what a file is."""
 
 Track = Callable[[Iterable[Subject], int, str], Iterator[Subject]]
 """Shows progress: things, how many, what is done."""
@@ -38,7 +57,7 @@ def look_at(
     track: Track,
     note: Callable[[str], object],
 ) -> ReportResults:
-    """Inspect each model, and let each detect in the same pictures.
+    """Inspect each model, let each detect in the same pictures, and hold those of the same origin against the first.
 
     Args:
         subjects: the models.
@@ -52,12 +71,13 @@ def look_at(
         TrtZooError: a model or the pictures cannot be read.
     """
     pictures = list(islice(_pictures(source), most))
+    known = [inspect(subject.path) for subject in subjects]
     models: list[Inspected] = []
     views: list[list[View]] = [[] for _ in pictures]
-    for subject in track(subjects, len(subjects), "looking"):
+    for place, subject in enumerate(track(subjects, len(subjects), "looking")):
         with Predictor(subject.open(note)) as predictor:
             facts = describe_model(subject.path, subject.label, predictor.runtime)
-            models.append(Inspected(facts, inspect(subject.path), weight_bytes(subject.path)))
+            models.append(Inspected(facts, known[place].facts, weight_bytes(subject.path)))
             for row, (_, picture) in zip(views, pictures, strict=True):
                 row.append(_view(subject.label, picture, predictor(picture)))
     alone = len(subjects) == 1
@@ -65,7 +85,19 @@ def look_at(
         Shown(name, smaller(picture).shape[:2], as_webp(picture) if alone else "", tuple(found))
         for (name, picture), found in zip(pictures, views, strict=True)
     ]
-    return ReportResults(describe_environment(), tuple(models), tuple(shown))
+    alike = [one for one, more in zip(subjects, known, strict=True) if more.origin and more.origin == known[0].origin]
+    verified = _verified(alike, dict(pictures) or pictures_of(None), note)
+    return ReportResults(describe_environment(), tuple(models), tuple(shown), tuple(verified))
+
+
+def _verified(
+    subjects: Sequence[Subject], pictures: dict[str, Array], note: Callable[[str], object]
+) -> Iterator[VerifyResults]:
+    for candidate in subjects[1:]:
+        try:
+            yield verify(subjects[0], candidate, pictures, note=note)
+        except InputError as error:
+            note(f"{candidate.label} was not held against {subjects[0].label}: {error}")
 
 
 def weight_bytes(path: Path) -> dict[str, int]:

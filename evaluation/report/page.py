@@ -16,12 +16,15 @@ from ..models import ModelFacts
 from ..tables import Table
 from ..validation.results import ValResults
 from ..validation.tables import classes_table, comparisons_table, models_table, verdict
+from ..verification.results import VerifyResults
+from ..verification.tables import detections_table, outputs_table
+from ..verification.tables import verdict as verified
 from .charts import curve_chart, interval_chart, latency_chart
 from .gather import Gathered
 from .results import Inspected, ReportResults
 
 FILES = Path(__file__).with_name("files")
-_NUMBER = re.compile(r"(|-|free|unknown|[+-]?\d[\d.,]*( MiB)?( \(\d[\d.]+\.\.\d[\d.]+\))?)")
+_NUMBER = re.compile(r"(|-|free|unknown|[+-]?\d[\d.,]*(e[+-]\d+)?( MiB)?( \(\d[\d.]+\.\.\d[\d.]+\))?)")
 """A cell of a column of numbers, which stand at the right."""
 
 
@@ -61,6 +64,26 @@ class Part:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Weights:
+    """A model's constants of one type.
+
+    Attributes:
+        kind: "float32".
+        size: in words.
+        share: of all of them.
+    """
+
+    kind: str
+    size: str
+    share: float
+
+    @property
+    def colour(self) -> str:
+        """Its class in the style sheet."""
+        return self.kind if self.kind in ("float32", "float16", "int8", "uint8") else "other"
+
+
 def make_page(gathered: Gathered, title: str = "") -> str:
     """The page as text.
 
@@ -89,6 +112,7 @@ def make_page(gathered: Gathered, title: str = "") -> str:
         tiles=_tiles(gathered),
         models=_models_table(models),
         inspected=[_inspected(one) for report in reports for one in report.models],
+        verified=[_verified(one) for one in gathered.verified()],
         accuracy=[_accuracy(number, one) for number, one in enumerate(gathered.of(ValResults))],
         speed=[_speed(number, one) for number, one in enumerate(gathered.of(BenchResults))],
         pictures=[picture for report in reports for picture in report.pictures],
@@ -118,15 +142,18 @@ def _models_table(models: list[ModelFacts]) -> Table:
     return Table("", columns, rows)
 
 
-def _inspected(one: Inspected) -> tuple[str, list[tuple[str, str]], list[tuple[str, str, float]]]:
-    """Label, facts, and the weights by type: name, size, share."""
+def _inspected(one: Inspected) -> tuple[str, list[tuple[str, str]], list[Weights]]:
+    """Label, facts, and the weights by type."""
     total = sum(one.weights.values()) or 1
-    weights = [
-        (kind, f"{count / 2**20:.2f} MiB", count / total)
-        for kind, count in one.weights.items()
-        if count > 0.001 * total
-    ]
+    kept = {kind: count for kind, count in one.weights.items() if count > 0.001 * total}
+    weights = [Weights(kind, f"{count / 2**20:.2f} MiB", count / total) for kind, count in kept.items()]
     return one.model.label, [(key, value) for key, value in one.facts.items() if key != "file"], weights
+
+
+def _verified(results: VerifyResults) -> Part:
+    shown = (detections_table(results), outputs_table(results))
+    faults = [f"{one.stage}: {one.text}" for one in results.faults]
+    return Part(verified(results), tuple(table for table in shown if table), notes=tuple(faults))
 
 
 def _accuracy(number: int, results: ValResults) -> Part:
@@ -159,6 +186,10 @@ def _speed(number: int, results: BenchResults) -> Part:
 
 def _tiles(gathered: Gathered) -> list[Tile]:
     tiles = []
+    for one in gathered.verified():
+        word, mood = ("the same", "good") if one.passed else ("not the same", "bad")
+        why = f"rule {one.rule}" if one.passed else f"{one.faults[0].stage}: {one.faults[0].text}"
+        tiles.append(Tile(word, one.candidate.label, f"as {one.reference.label}; {why}", mood))
     for val in gathered.of(ValResults):
         tiles += _val_tiles(val)
     for bench in gathered.of(BenchResults):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..environment import Environment
 from ..models import ModelFacts
+from ..verification.results import VerifyResults
 
 SCHEMA = "trtzoo.report"
 
@@ -67,8 +68,10 @@ class ReportResults:
         environment: where and how.
         models: in the order of the call.
         pictures: with what was found in them.
+        verified: each further model that was converted from the same file as the first, held against that one.
     """
 
     environment: Environment
     models: tuple[Inspected, ...]
     pictures: tuple[Shown, ...]
+    verified: tuple[VerifyResults, ...] = ()

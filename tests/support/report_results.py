@@ -27,6 +27,7 @@ from trtzoo.evaluation.validation.results import (
     Speed,
     ValResults,
 )
+from trtzoo.evaluation.verification.results import DetectionDifference, Fault, OutputDifference, VerifyResults
 
 EVIL = '<script>alert("class")</script>'
 """A class name that a page must show as it is."""
@@ -71,3 +72,11 @@ def bench_results() -> BenchResults:
     models = (model(FIRST, 1.0), model(SECOND, 0.5))
     environment = here("trtzoo bench a b", "NVIDIA H100 80GB HBM3")
     return BenchResults(environment, BenchSettings(), "dog.jpg, 768 x 576", Clocks(None, None), models)
+
+
+def verify_results(passed: bool = True) -> VerifyResults:
+    outputs = (OutputDifference("boxes", 1.47, 0.0389, 0.9999983, 682.7, passed),)
+    detections = DetectionDifference(5, 5, 5, 0, 0, 0.9992, 0.9995, 0.00136, None, None, True)
+    faults = () if passed else (Fault("network", "boxes are off by up to 1.47"),)
+    rest = outputs, detections, faults, None, passed
+    return VerifyResults(here("trtzoo verify a b"), FIRST, SECOND, ("dog.jpg",), "fp16", 0.0, *rest)

@@ -8,7 +8,7 @@ import shutil
 import cv2
 import pytest
 from colour_network import colour_network, picture_with, write
-from report_results import bench_results, val_results
+from report_results import bench_results, val_results, verify_results
 
 from trtzoo.cli import main
 from trtzoo.evaluation.results_file import write_results
@@ -24,6 +24,7 @@ def address(tmp_path_factory):
     root = tmp_path_factory.mktemp("page")
     write_results(root / "val.json", "trtzoo.val", val_results())
     write_results(root / "bench.json", "trtzoo.bench", bench_results())
+    write_results(root / "verify.json", "trtzoo.verify", verify_results())
     model = write(root, colour_network(), batch=None)
     cv2.imwrite(str(root / "squares.png"), picture_with([(0, 1), (3, 2)]))
     arguments = [str(root), str(model), "--source", str(root / "squares.png"), "-o", str(root / "page.html")]
@@ -72,7 +73,7 @@ def test_nothing_sticks_out(opened):
 
 def test_everything_is_there_to_be_seen(opened):
     page = opened[0]
-    for name in ("models", "accuracy", "speed", "pictures", "commands"):
+    for name in ("models", "verified", "accuracy", "speed", "pictures", "commands"):
         assert page.locator(f"section#{name} h2").is_visible()
     charts = page.locator(".chart svg:visible")
     assert charts.count() == 3

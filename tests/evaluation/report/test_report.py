@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from colour_network import colour_network, picture_with, write
-from report_results import EVIL, FIRST, SECOND, bench_results, val_results
+from report_results import EVIL, FIRST, SECOND, bench_results, val_results, verify_results
 
 from trtzoo.cli import main
 from trtzoo.errors import InputError
@@ -36,6 +37,15 @@ def test_figures_of_the_files_stand_in_the_page(page):
     for text in ("0.4322", "-0.0021", "-0.0034 .. -0.0008", "worse", "0.500 (0.480..0.520)", "5.00", "H100"):
         assert text in page, text
     assert page.count("<pre>trtzoo val a b</pre>") == page.count("<pre>trtzoo bench a b</pre>") == 1
+
+
+@pytest.mark.parametrize(("passed", "tile"), [(True, "<b>the same</b>"), (False, "<b>not the same</b>")])
+def test_what_was_verified_says_whether_it_passed(passed, tile):
+    page = make_page(Gathered((verify_results(passed),)))
+    assert tile in page
+    assert "0.9999983" in page
+    assert ("network: boxes are off by up to 1.47" in page) == (not passed)
+    assert f"{FIRST.label}, yolov8n &amp; half.onnx" in page
 
 
 def test_a_model_that_two_machines_measured_is_listed_once():
@@ -113,6 +123,25 @@ def test_a_page_is_made_again_from_its_results_file(shown):
     assert main(["report", str(shown / "page.json"), "-o", str(shown / "again.html")]) == 0
     assert (shown / "again.html").read_text() == (shown / "page.html").read_text()
     assert not (shown / "again.json").exists()
+
+
+def test_models_of_one_origin_are_held_against_the_first(tmp_path):
+    for folder, network in (("a", colour_network()), ("b", colour_network()), ("c", colour_network(source="other"))):
+        (tmp_path / folder).mkdir()
+        digest = "12" * 32 if network.meta.source == "" else "34" * 32
+        network = replace(network, meta=replace(network.meta, source=f"{folder}.pt", source_sha256=digest))
+        write(tmp_path / folder, network, batch=None)
+    cv2.imwrite(str(tmp_path / "squares.png"), picture_with([(0, 1), (3, 2)]))
+    models = [str(tmp_path / folder / "model.onnx") for folder in "abc"]
+    page = tmp_path / "page.html"
+    assert main(["report", *models, "--source", str(tmp_path / "squares.png"), "-o", str(page)]) == 0
+    (verified,) = as_results(
+        page.with_suffix(".json"), json.loads(page.with_suffix(".json").read_text()), ReportResults
+    ).verified
+    assert (verified.reference.label, verified.candidate.label) == ("a/model.onnx", "b/model.onnx")
+    assert verified.passed
+    assert (verified.detections.found, verified.pictures) == (2, ("squares.png",))
+    assert page.read_text().count('<figure class="compare">') == 2
 
 
 def test_results_that_are_to_be_read_are_not_written_over(shown, capsys):
