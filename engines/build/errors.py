@@ -94,6 +94,14 @@ def explain_build(where: str, name: str, said: Iterable[str]) -> TrtZooError:
     return UnsupportedError(f"{name} cannot build {where}: {listed}{_advice(listed, name)}")
 
 
+_NO_KERNEL = re.compile(r"Could not find any implementation for node (.+?)\.?\)*$")
+
+
+def nodes_without_kernels(said: Iterable[str]) -> tuple[str, ...]:
+    """The layers for which the builder found no kernel, as it names them; none if it failed of something else."""
+    return tuple(dict.fromkeys(match[1] for text in said if (match := _NO_KERNEL.search(text))))
+
+
 def _advice(text: str, name: str) -> str:
     """What to do about the errors that users meet most."""
     for pattern, advice in _ADVICE:

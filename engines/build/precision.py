@@ -7,16 +7,33 @@ nodes is left to the builder, which makes INT8 of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..library.compat import Api
+from ..plans.layers import Layer, parse_report
 
 Kinds = dict[str, str]
 """By tensor: "float32" or "float16"."""
 
+MOST = 5
+"""How many layers a note lists."""
 
-def follow_graph(api: Api, network: Any, config: Any, onnx: str) -> None:
+
+@dataclass(frozen=True)
+class Held:
+    """What the layers of a network were held to.
+
+    Attributes:
+        single: names of the layers that are to compute in single, in a graph that holds half too; empty if none is held.
+    """
+
+    single: frozenset[str] = frozenset()
+
+
+def follow_graph(api: Api, network: Any, config: Any, onnx: str) -> Held:
     """Allow the types that the graph holds, and hold every layer of floats to its own.
 
     Args:
@@ -30,13 +47,47 @@ def follow_graph(api: Api, network: Any, config: Any, onnx: str) -> None:
         config.set_flag(trt.BuilderFlag.INT8)
     kinds = float_kinds(onnx)
     if "float16" not in kinds.values():
-        return
+        return Held()
     config.set_flag(trt.BuilderFlag.FP16)
     config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
     quantised = _quantised(trt, layers)
-    for ilayer in layers:
-        if ilayer.name not in quantised:
-            _hold(trt, ilayer, kinds)
+    types = {ilayer.name: _hold(trt, ilayer, kinds) for ilayer in layers if ilayer.name not in quantised}
+    return Held(frozenset(name for name, kind in types.items() if kind == "float32"))
+
+
+def prefer_graph(api: Api, config: Any) -> None:
+    """Let the builder leave the graph's types where it has no kernel that keeps to them."""
+    config.clear_flag(api.trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+    config.set_flag(api.trt.BuilderFlag.PREFER_PRECISION_CONSTRAINTS)
+
+
+def loosened(api: Api, nodes: Sequence[str], held: Held, report: str) -> str:
+    """The note about a build that only preferred the graph's types: for which layers, and what became half by the inspector."""
+    found = [layer.name for layer in parse_report(report) if "fp16" in layer.writes and _of_single(layer, held.single)]
+    more = f" and {len(found) - MOST} more" if len(found) > MOST else ""
+    half = (
+        f"by its inspector these write half now: {', '.join(found[:MOST])}{more}"
+        if found
+        else (
+            "its inspector names no layer that writes half instead"
+            if report
+            else "which layers are in half now is not known"
+        )
+    )
+    return (
+        f"{api.name} has no kernel that keeps to the graph's types for {', '.join(nodes[:MOST])}, so the engine was built with them "
+        f"as a preference only; {half}; hold the engine against ONNX Runtime before you rely on it"
+    )
+
+
+def _of_single(layer: Layer, single: frozenset[str]) -> bool:
+    """Whether a layer of the engine was made of layers in single only; of "{ForeignNode[FIRST...LAST]}" the last is looked at."""
+    span = _SPAN.search(layer.name)
+    names = (span[1],) if span else layer.nodes
+    return bool(names) and all(name in single for name in names)
+
+
+_SPAN = re.compile(r"\.\.\.([^\]]*)\]\}")
 
 
 def float_kinds(onnx: str) -> Kinds:
@@ -67,8 +118,8 @@ def _quantised(trt: Any, layers: list[Any]) -> set[str]:
     }
 
 
-def _hold(trt: Any, ilayer: Any, kinds: Kinds) -> None:
-    """Hold one layer to its types, plugins included: EfficientNMS takes half where it may.
+def _hold(trt: Any, ilayer: Any, kinds: Kinds) -> str:
+    """Hold one layer to its types, plugins included: EfficientNMS takes half where it may. Returns the type, "" if it has none.
 
     A tensor that the parser put in between has the type of what it is made from.
     """
@@ -80,11 +131,12 @@ def _hold(trt: Any, ilayer: Any, kinds: Kinds) -> None:
             kinds[out.name] = read
     given = [(index, kinds[out.name]) for index, out in outputs if out.name in kinds]
     if not given or len(given) < len(outputs) or ilayer.type == trt.LayerType.CONSTANT:
-        return
+        return ""
     if not _converts(trt, ilayer):
         ilayer.precision = floats[read or given[0][1]]
     for index, kind in given:
         ilayer.set_output_type(index, floats[kind])
+    return given[0][1]
 
 
 def _converts(trt: Any, ilayer: Any) -> bool:

@@ -15,7 +15,7 @@ from ...errors import TrtZooError
 from ...files import sha256_of
 from ..library import compat
 from .identify import EngineFile, identify
-from .layers import UNKNOWN, Layer, by_precision, parse_report
+from .layers import Layer, by_precision, parse_report
 from .load import describe_tensors, deserialize, inspector_report
 from .manifest import Manifest, read_manifest
 from .tensors import EngineTensor
@@ -81,8 +81,6 @@ def inspect_engine(path: Path, device: int = 0) -> EngineReport:
         source = "manifest" if manifest else ""
         found = _from_manifest(manifest)
     differences = compare(file, found, manifest)
-    if manifest and not differences and UNKNOWN in by_precision(found["layers"]):
-        found["layers"] = manifest.layers  # the build showed the inspector shapes
     return EngineReport(
         file, source, path.stat().st_size, **found, manifest=manifest, differences=differences, notes=tuple(notes)
     )
@@ -130,7 +128,7 @@ def _deserialised(file: EngineFile, device: int) -> dict[str, Any]:
     loaded = deserialize(file, device)
     engine = loaded.engine
     try:
-        report = inspector_report(loaded.api, engine, resolve=False)
+        report = inspector_report(loaded.api, engine)
     except UnicodeDecodeError:
         report = ""
     return {

@@ -130,33 +130,13 @@ def _diagnosis(api: Api, runtime: Any, plan: bytes) -> list[str]:
     return [name.lower().replace("_", " ") for name, kind in kinds.items() if int(bits) & int(kind)]
 
 
-def inspector_report(api: Api, engine: Any, resolve: bool) -> str:
+def inspector_report(api: Api, engine: Any) -> str:
     """The EngineInspector's JSON; "" if the library makes no inspector.
 
-    Args:
-        api: the library.
-        engine: ICudaEngine.
-        resolve: show it a context at the profile's most frequent shapes: before TensorRT 11 it tells no types where shapes are
-            free. That takes the memory of a run.
+    Where shapes are free it tells no types before 11; a context with shapes does not change that (seen with 8.6.0).
     """
     inspector = engine.create_engine_inspector()
-    if inspector is None:
-        return ""
-    context = _resolved(api, engine) if resolve else None
-    if context is not None:
-        inspector.execution_context = context
-    report = str(inspector.get_engine_information(api.trt.LayerInformationFormat.JSON))
-    del inspector, context  # before the engine that they belong to
-    return report
-
-
-def _resolved(api: Api, engine: Any) -> Any:
-    """An execution context whose free input shapes are set; None where none are free, or the library refuses."""
-    free = [tensor for tensor in describe_tensors(api, engine) if tensor.profile]
-    context = engine.create_execution_context() if free else None
-    if context is None or not all(context.set_input_shape(tensor.name, tensor.profile[1]) for tensor in free):
-        return None
-    return context
+    return "" if inspector is None else str(inspector.get_engine_information(api.trt.LayerInformationFormat.JSON))
 
 
 def describe_tensors(api: Api, engine: Any) -> tuple[EngineTensor, ...]:

@@ -45,25 +45,13 @@ class EngineInspector(Strict):
 
     def __init__(self, ways: Ways, engine: ICudaEngine) -> None:
         super().__init__(ways)
-        self._engine, self._context = engine, None
-
-    @property
-    def execution_context(self) -> Any:
-        return self._context
-
-    @execution_context.setter
-    def execution_context(self, context: IExecutionContext) -> None:
-        self._context = context
+        self._engine = engine
 
     def get_engine_information(self, format: str) -> str:
         assert format == "JSON"
         if self._ways.report is not None:
             return self._ways.report
-        shown = bool(self._context and self._context._shapes) and self._ways.release >= (
-            10,
-            0,
-        )  # 8.6.0: seen not to help
-        told = not self._engine._body["profile"] or shown
+        told = not self._engine._body["profile"]
         layers = [_entry(layer, told, self._ways.release) for layer in self._engine._body["layers"]]
         text = json.dumps({"Layers": layers, "Bindings": self._engine._names()})
         return text.replace("\\u001e", "\x1e") if self._ways.version == "8.6.0" else text

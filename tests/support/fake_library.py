@@ -16,7 +16,7 @@ from typing import Any
 import onnx
 from fake_engine import Runtime
 from fake_network import Network, parse_network
-from fake_ways import KINDS, NO_CUDA_BUILDER_8, Strict, Ways, names_of
+from fake_ways import KINDS, NO_CUDA_BUILDER_8, NO_KERNEL, Strict, Ways, names_of
 
 
 class IHostMemory(bytes):
@@ -149,6 +149,10 @@ class Builder(Strict):
             raise TypeError("build_serialized_network(): incompatible function arguments")
         for severity, text in self._ways.said:
             self._log.log(severity, text)
+        if self._ways.loose and "PREFER_PRECISION_CONSTRAINTS" not in config._flags:
+            for text in NO_KERNEL:
+                self._log.log(1, text)
+            return None
         if network.strongly_typed and config._flags & {"FP16", "INT8", "OBEY_PRECISION_CONSTRAINTS"}:
             self._log.log(
                 1, "4: Error Code 4: API Usage Error (precision flags are not allowed in a strongly typed network)"

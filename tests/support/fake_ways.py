@@ -70,6 +70,7 @@ class Ways:
         starts: whether CUDA starts.
         said: lines that a build says, with their severities (1 error, 2 warning).
         report: of the inspector instead of a true one.
+        loose: whether it finds kernels only where the types of layers are a preference.
         calls: what was asked of it.
         plugins: whether its plugins were registered.
         contexts: how many execution contexts there are.
@@ -80,6 +81,7 @@ class Ways:
     starts: bool = True
     said: Sequence[tuple[int, str]] = ()
     report: str | None = None
+    loose: bool = False
     calls: list[str] = field(default_factory=list)
     plugins: bool = False
     contexts: int = 0

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import resource
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from ...library.cuda_start import cuda_fault
 from ...library.log import clean, errors_of, make_log, warnings_of
 from ..config import Timings, add_profile, idle_settings, keep_timings, load_timings, make_config
 from ..parsed_network import parse
-from ..precision import follow_graph
+from ..precision import Held, follow_graph, loosened, prefer_graph
 from ..progress import make_monitor
 from .messages import CANCEL, CudaFault, Failure, Node, Note, PlanWritten, Report, Step, send
 from .request import BuildRequest
@@ -44,12 +46,16 @@ class Built:
         log: its logger, the only one of this process.
         plan: IHostMemory.
         facts: of the plan, which is on the disk.
+        held: what the layers were held to, on a TensorRT without strong typing.
+        loose: nodes for which no kernel kept to that, so that it was only preferred.
     """
 
     api: Api
     log: Any
     plan: Any
     facts: PlanWritten
+    held: Held
+    loose: tuple[str, ...] = ()
 
 
 def answer(channel: socket.socket) -> None:
@@ -72,7 +78,10 @@ def serve(request: BuildRequest, channel: socket.socket) -> None:
     try:
         built = build_plan(request, channel, cancelled)
         send(channel, built.facts)
-        send(channel, Report(describe(built, request, channel)))
+        report = describe(built, request, channel)
+        if built.loose:
+            send(channel, Note(loosened(built.api, built.loose, built.held, report)))
+        send(channel, Report(report))
     except TrtZooError as error:
         send(channel, Failure(type(error).__name__, str(error)))
     except MemoryError:
@@ -110,17 +119,13 @@ def build_plan(request: BuildRequest, channel: socket.socket, cancelled: threadi
         compat.take_plugins_along(api, parsed.network, parsed.parser, config, request.onnx)
     ranges = add_profile(builder, config, inputs, settings, request.onnx)
     timings = load_timings(api, config, settings, gpu, lambda text: send(channel, Note(text)))
-    if not api.strongly_typed:
-        follow_graph(api, parsed.network, config, request.onnx)
+    held = Held() if api.strongly_typed else follow_graph(api, parsed.network, config, request.onnx)
     if api.monitors:
         config.progress_monitor = make_monitor(api.trt, lambda share, what: send(channel, Step(share, what)), cancelled)
     start = time.perf_counter()
-    plan = builder.build_serialized_network(parsed.network, config)
+    with nullcontext() if api.monitors else _dying(cancelled):
+        plan, loose = _build(api, builder, parsed.network, config, log, held, request.onnx)
     seconds = {"parse": round(parsed.seconds, 4), "build": round(time.perf_counter() - start, 4)}
-    if plan is None:
-        from ..errors import explain_build
-
-        raise explain_build(request.onnx, api.name, errors_of(log))
     digest = _write(plan, Path(request.plan))
     if timings:
         _keep_timings(config, timings, channel)
@@ -129,7 +134,49 @@ def build_plan(request: BuildRequest, channel: socket.socket, cancelled: threadi
         round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1), tuple(warnings_of(log)[:WARNINGS]),
         tuple(log.lines),
     )  # fmt: skip
-    return Built(api, log, plan, facts)
+    return Built(api, log, plan, facts, held, loose)
+
+
+def _build(
+    api: Api, builder: Any, network: Any, config: Any, log: Any, held: Held, onnx: str
+) -> tuple[Any, tuple[str, ...]]:
+    """The plan, and the nodes for which no kernel kept to the graph's types, so that these became a preference.
+
+    Raises:
+        UnsupportedError: there is no plan; the message says why.
+    """
+    from ..errors import explain_build, nodes_without_kernels
+
+    loose: tuple[str, ...] = ()
+    plan = builder.build_serialized_network(network, config)
+    said = errors_of(log) if plan is None else []
+    if plan is None and held.single and (loose := nodes_without_kernels(said)):
+        prefer_graph(api, config)
+        plan = builder.build_serialized_network(network, config)
+        said = errors_of(log) if plan is None else []
+    if plan is None:
+        raise explain_build(onnx, api.name, said)
+    return plan, loose
+
+
+@contextmanager
+def _dying(cancelled: threading.Event) -> Iterator[None]:
+    """End the process at once if it is cancelled meanwhile: TensorRT 8 cannot be told to stop, and builds for minutes."""
+    over = threading.Event()
+
+    def watch() -> None:
+        cancelled.wait()
+        if not over.is_set():
+            end_process(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+end_process = os._exit
 
 
 def _make_log(api: Api, request: BuildRequest, channel: socket.socket) -> Any:
@@ -192,7 +239,7 @@ def _inspect(built: Built, version_compatible: bool) -> str:
     if version_compatible:
         runtime.engine_host_code_allowed = True
     engine = runtime.deserialize_cuda_engine(built.plan)
-    return "" if engine is None else inspector_report(built.api, engine, resolve=True)
+    return "" if engine is None else inspector_report(built.api, engine)
 
 
 def _write(plan: Any, path: Path) -> str:

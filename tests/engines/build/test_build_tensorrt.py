@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import onnx
 import pytest
 from fake_engine import EngineInspector
 from fake_gpu import GPU, install
+from fake_library import Builder
 from fake_ways import NO_KERNEL, NO_LEAN_RUNTIME, STALE_TIMINGS, Crash
 from tiny_models import tiny_detector, write_tiny
 
@@ -18,6 +21,8 @@ from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.properties import to_properties
 from trtzoo.contract.target import parse_target
 from trtzoo.engines.build.builder import BuildSettings, build
+from trtzoo.engines.build.process import worker
+from trtzoo.engines.build.process.request import BuildRequest
 from trtzoo.engines.build.timing_cache import cache_file
 from trtzoo.engines.plans.identify import identify
 from trtzoo.engines.plans.inspect import inspect_engine
@@ -85,6 +90,58 @@ def test_precision_is_that_of_the_graph(tmp_path: Path, monkeypatch: pytest.Monk
     assert flags_of(path) >= {"FP16", "OBEY_PRECISION_CONSTRAINTS"} if version in OLD else not flags_of(path) & {"FP16"}
 
 
+@pytest.mark.parametrize("version", OLD)
+def test_where_no_kernel_keeps_to_the_types_they_are_a_preference_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """8.6.0 has none for several graphs that hold half (yolo11n-pose and yolo26n end to end) where it has to obey."""
+    install(monkeypatch, version, loose=True)
+    path, notes = write_half(tmp_path / "t.onnx"), list[str]()
+    made(path, note=notes.append)
+    assert flags_of(path) >= {"FP16", "PREFER_PRECISION_CONSTRAINTS"}
+    assert "OBEY_PRECISION_CONSTRAINTS" not in flags_of(path)
+    (note,) = notes
+    assert "no kernel that keeps to the graph's types for {ForeignNode[nms.conf_thres" in note
+    assert "write half now: /head/" in note
+    with pytest.raises(UnsupportedError, match="Could not find any implementation"):
+        made(write_tiny(tmp_path / "single.onnx"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_build_that_is_cancelled_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """From 10 on TensorRT is told at its next step; 8 cannot be told, so its process ends at once."""
+    module, ended, cancelled = install(monkeypatch, version), threading.Event(), threading.Event()
+    monkeypatch.setattr(worker, "end_process", lambda code: ended.set())
+    build_serialized_network = Builder.build_serialized_network
+
+    def slow(self: Builder, network: Any, config: Any) -> Any:
+        cancelled.set()
+        assert ended.wait(5) or version not in OLD
+        return build_serialized_network(self, network, config)
+
+    monkeypatch.setattr(Builder, "build_serialized_network", slow if version in OLD else build_serialized_network)
+    ours, theirs = socket.socketpair()
+    request = BuildRequest(str(write_tiny(tmp_path / "t.onnx")), str(tmp_path / "plan"), BuildSettings())
+    with ours, theirs:
+        if version in OLD:
+            worker.build_plan(request, theirs, cancelled)
+        else:
+            cancelled.set()
+            with pytest.raises(UnsupportedError):
+                worker.build_plan(request, theirs, cancelled)
+    assert ended.is_set() == (version in OLD)
+    assert module.__version__ == version
+
+
+def test_a_cancel_after_the_build_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, cancelled = threading.Event(), threading.Event()
+    monkeypatch.setattr(worker, "end_process", lambda code: ended.set())
+    with worker._dying(cancelled):
+        pass
+    cancelled.set()
+    assert not ended.wait(0.1)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_quantised_graphs_are_built_in_int8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     install(monkeypatch, version)
@@ -105,25 +162,21 @@ def test_quantised_graphs_are_built_in_int8(tmp_path: Path, monkeypatch: pytest.
 def test_free_shapes_hide_no_more_precision_than_they_must(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    """A context with shapes makes the inspector talk, but not that of 8.6.0 on an H100: there the weights tell what they can."""
+    """Before 11 the inspector tells none; the weights tell what they can."""
     install(monkeypatch, version)
     precision = made(write_tiny(tmp_path / "t.onnx", None)).precision
-    assert set(precision) == ({"fp32", "unknown"} if version in OLD else {"fp32"})
+    assert set(precision) == ({"fp32"} if version.startswith("11") else {"fp32", "unknown"})
     assert precision["fp32"] >= 5, "the convolutions"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_engine_is_inspected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    """Of free shapes `inspect` hears no types before 11, for it makes no context: those that its build saw are in the manifest."""
     install(monkeypatch, version)
     path = write_tiny(tmp_path / "t.onnx", None)
     manifest = made(path)
     report = inspect_engine(path.with_suffix(".engine"))
     assert (report.source, report.differences, report.tensors) == ("engine", (), manifest.tensors)
     assert report.precision == manifest.precision
-    manifest_path(path.with_suffix(".engine")).unlink()
-    told = {"fp32"} if version.startswith("11") else {"fp32", "unknown"}
-    assert set(inspect_engine(path.with_suffix(".engine")).precision) == told
     install(monkeypatch, version, none=frozenset({"create_engine_inspector"}))
     assert inspect_engine(path.with_suffix(".engine")).precision == {}
 

@@ -146,3 +146,16 @@ def test_a_real_report_of_tensorrt_rtx() -> None:
     assert [(name, mode, dtype, shape[0]) for name, mode, dtype, shape in parse_tensors(report)] == [
         ("images", "input", "float32", -1), ("boxes", "output", "float32", -1), ("scores", "output", "float32", -1),
     ]  # fmt: skip
+
+
+def test_real_reports_of_tensorrt_86() -> None:
+    """A layer of each kind, as 8.6.0 told them on an H100, raw control characters between the nodes included; counted by hand."""
+    quantised = parse_report((RECORDED / "tensorrt-8.6.0-int8.txt").read_bytes().decode())
+    assert by_precision(quantised) == {"fp32": 12, "int8": 6, "fp32 > int8": 2, "int8 > fp32": 2}
+    first = next(layer for layer in quantised if "/model.0/conv" in layer.nodes)
+    assert first.nodes == ("/model.0/conv", "/model.0/act/silu.sigmoid", "/model.0/act/silu")
+    assert first.precision == "int8"
+    (plugin,) = (layer for layer in quantised if layer.kind == "PluginV2")
+    assert (plugin.reads, plugin.writes) == (("fp32",), ("fp32", "int32"))
+    free = parse_report((RECORDED / "tensorrt-8.6.0-free-batch.txt").read_bytes().decode())
+    assert by_precision(free) == {"unknown": 15, "fp32": 1}, "the convolution has weights"
