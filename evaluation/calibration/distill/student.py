@@ -170,13 +170,12 @@ class StudentOps(TapOps):
         raise UnsupportedError("--recover distill is for convolutional detectors; leave it out for a classifier")
 
     def _folded(self, conv: Conv, name: str, transposed: bool) -> tuple[Tensor, Tensor | None]:
-        layer = self.next_name(name)
         weight, bias = super()._folded(conv, name, transposed)
-        if layer not in self._points.layers:
+        if name not in self._points.layers:
             return weight, bias
         if bias is None:
-            bias = self._keep(f"{layer}.bias", Weight.of(np.zeros(weight.shape[0], np.float32)))
-        return self._rounded_weight(layer, weight), bias
+            bias = self._keep(f"{name}.bias", Weight.of(np.zeros(weight.shape[0], np.float32)))
+        return self._rounded_weight(name, weight), bias
 
     def _keep(self, name: str, weight: Weight) -> Tensor:
         layer, _, part = name.rpartition(".")

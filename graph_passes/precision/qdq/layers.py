@@ -75,7 +75,8 @@ def behind_depthwise(graph: gs.Graph) -> list[gs.Node]:
 
 def _depthwise(node: gs.Node) -> bool:
     """One filter a channel."""
-    return int(node.attrs.get("group", 1)) == node.inputs[1].shape[0] > 1
+    channels = int(node.inputs[1].shape[0])
+    return int(node.attrs.get("group", 1)) == channels > 1
 
 
 def activation_of(node: gs.Node) -> Activation:
