@@ -10,6 +10,7 @@ import ctypes
 from contextlib import suppress
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 _LIBRARY = "libcuda.so.1"
 _MAJOR, _MINOR = 75, 76
@@ -41,6 +42,19 @@ def use_gpu(device: int) -> None:
     context = ctypes.c_void_p()
     _call("cuDevicePrimaryCtxRetain", ctypes.byref(context), ctypes.c_int(_handle(device)))
     _call("cuCtxSetCurrent", context)
+
+
+def gpu_uuid(device: int) -> str | None:
+    """The name that GPU number `device` has everywhere, "GPU-..."; None without a driver or such a GPU.
+
+    CUDA_VISIBLE_DEVICES and CUDA's own order give other numbers than NVIDIA's management library.
+    """
+    text = (ctypes.c_ubyte * 16)()
+    try:
+        _call("cuDeviceGetUuid", text, ctypes.c_int(_handle(device)))
+    except CudaError:
+        return None
+    return f"GPU-{UUID(bytes=bytes(text))}"
 
 
 def driver_cuda() -> tuple[int, int] | None:

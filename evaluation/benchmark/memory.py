@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
+from ...engines.library.cuda_driver import gpu_uuid
 from ..environment import open_nvml
+
+T = TypeVar("T")
 
 
 def peak_rss_mib() -> float:
@@ -26,35 +31,33 @@ def peak_rss_mib() -> float:
 
 def gpu_mib_of_process(gpu: int) -> float | None:
     """GPU memory of this process as the driver counts it; None where it does not see the process."""
-    nvml = open_nvml()
-    if nvml is None:
-        return None
-    with suppress(nvml.NVMLError):
-        handle = nvml.nvmlDeviceGetHandleByIndex(gpu)
+
+    def own(nvml: Any, handle: Any) -> float | None:
         for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle):
             if process.pid == os.getpid() and process.usedGpuMemory:
                 return round(int(process.usedGpuMemory) / 2**20, 1)
-    return None
+        return None
+
+    return _ask(gpu, own)
 
 
 def gpu_mib_in_use(gpu: int) -> float | None:
     """Memory of a GPU that anyone uses; None without a driver or its Python package."""
-    nvml = open_nvml()
-    if nvml is None:
-        return None
-    with suppress(nvml.NVMLError):
-        used = nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByIndex(gpu)).used
-        return round(int(used) / 2**20, 1)
-    return None
+    return _ask(gpu, lambda nvml, handle: round(int(nvml.nvmlDeviceGetMemoryInfo(handle).used) / 2**20, 1))
 
 
 def gpu_clock(gpu: int) -> int | None:
     """MHz of a GPU's multiprocessors now."""
-    nvml = open_nvml()
-    if nvml is None:
+    return _ask(gpu, lambda nvml, handle: int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)))
+
+
+def _ask(gpu: int, question: Callable[[Any, Any], T | None]) -> T | None:
+    """What NVIDIA's management library says about CUDA's GPU number `gpu`, which has another number there."""
+    nvml, uuid = open_nvml(), gpu_uuid(gpu)
+    if nvml is None or uuid is None:
         return None
     with suppress(nvml.NVMLError):
-        return int(nvml.nvmlDeviceGetClockInfo(nvml.nvmlDeviceGetHandleByIndex(gpu), nvml.NVML_CLOCK_SM))
+        return question(nvml, nvml.nvmlDeviceGetHandleByUUID(uuid))
     return None
 
 

@@ -21,18 +21,18 @@ def origin(results: BenchResults) -> list[str]:
     """Where the figures come from, a line each."""
     here, clocks = results.environment, results.clocks
     lines = [f"{here.machine}, {here.cores} cores, {here.memory_gib:g} GiB, {_clock(clocks.cpu)}; {here.system}"]
-    lines += _gpus(here, _clock(clocks.gpu))
+    lines += _gpus(here)
+    lines += [f"clock of the GPU meanwhile: {_clock(clocks.gpu)}"] if clocks.gpu else []
     versions = ", ".join(f"{name} {version}" for name, version in sorted(here.versions.items()))
     lines += [f"Python {here.python}, {versions}", f"`{here.command}`, {here.created}"]
     return lines
 
 
-def _gpus(here: Environment, clock: str) -> list[str]:
+def _gpus(here: Environment) -> list[str]:
     if not here.gpus:
         return ["no GPU seen (its memory and clocks need the driver and `pip install 'trtzoo[gpu]'`)"]
     return [
-        f"{gpu.name}, driver {gpu.driver}, {gpu.memory_mib} MiB, {clock} of at most {gpu.clock_limit_mhz} MHz"
-        for gpu in here.gpus
+        f"{gpu.name}, driver {gpu.driver}, {gpu.memory_mib} MiB, at most {gpu.clock_limit_mhz} MHz" for gpu in here.gpus
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from colour_network import colour_network, write
@@ -10,6 +11,7 @@ from shared import WEIGHTS, needs_weights
 
 from trtzoo.converters.options import ReadOptions
 from trtzoo.errors import InputError
+from trtzoo.evaluation.models import describe_model
 from trtzoo.evaluation.subjects import scale_of, subjects_of
 
 READ = ReadOptions(names=Path("own.names"), img_size=(64, 64), head="one2many")
@@ -64,3 +66,11 @@ def test_what_is_not_there_is_said_at_once(tmp_path):
 )
 def test_scales_are_read_from_names(label, name, scale):
     assert scale_of(label) == (name, scale)
+
+
+def test_a_model_on_a_server_has_no_size_and_no_digest():
+    network = colour_network()
+    runtime = SimpleNamespace(name="triton http host:8000", meta=network.meta)
+    facts = describe_model(Path("triton://host:8000/yolov8n"), "yolov8n", runtime)
+    assert (facts.size_mib, facts.sha256, facts.task) == (None, "", "detect")
+    assert facts.file.startswith("triton:/")

@@ -57,6 +57,21 @@ def test_successful_calls_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda.close()
 
 
+def test_a_gpu_is_named_as_the_management_library_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def call(name: str, *arguments: Any) -> None:
+        if name == "cuDeviceGet":
+            arguments[0]._obj.value = 7
+        if name == "cuDeviceGetUuid":
+            assert arguments[1].value == 7
+            arguments[0][:] = range(16)
+
+    monkeypatch.setattr(cuda_driver, "_call", call)
+    assert cuda_driver.gpu_uuid(0) == "GPU-00010203-0405-0607-0809-0a0b0c0d0e0f"
+    monkeypatch.undo()
+    monkeypatch.setattr(cuda_driver, "_library", lambda: FakeDriver(2))
+    assert cuda_driver.gpu_uuid(0) is None
+
+
 def test_the_clock_is_two_events_on_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the CUDA Driver API's reference: cuEventRecord(event, stream), cuEventElapsedTime(float *ms, start, end)."""
     events = iter((501, 502))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -118,10 +119,10 @@ class FakeNvml(SimpleNamespace):
     class NVMLError(Exception):
         pass
 
-    def nvmlDeviceGetHandleByIndex(self, number):  # noqa: N802
-        if number:
+    def nvmlDeviceGetHandleByUUID(self, uuid):  # noqa: N802
+        if uuid != "GPU-0":
             raise self.NVMLError
-        return number
+        return uuid
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle):  # noqa: N802
         return [SimpleNamespace(pid=1, usedGpuMemory=2**20), SimpleNamespace(pid=self.pid, usedGpuMemory=5 * 2**20)]
@@ -134,8 +135,8 @@ class FakeNvml(SimpleNamespace):
 
 
 def test_memory_of_a_gpu_is_the_process_own(monkeypatch):
-    import os
-
+    """By the GPU's own name, since its number is CUDA's."""
+    monkeypatch.setattr(memory, "gpu_uuid", "GPU-{}".format)
     monkeypatch.setattr(memory, "open_nvml", lambda: FakeNvml(pid=os.getpid()))
     assert (memory.gpu_mib_of_process(0), memory.gpu_mib_in_use(0), memory.gpu_clock(0)) == (5.0, 7.0, 1980)
     assert (memory.gpu_mib_of_process(1), memory.gpu_mib_in_use(1), memory.gpu_clock(1)) == (None, None, None)
