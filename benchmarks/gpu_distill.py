@@ -4,7 +4,8 @@
 
 FOLDER holds NAME.pt (or .cfg) with NAME.json (the ranges of a calibration, `caches/NAME.*.json`) for each model, and `pictures/`. The
 models learn side by side, a process each, for a GPU is idle most of the time while Python prepares its work. DIR gets
-NAME.npz (for --int8-ranges) with the least loss on pictures kept aside, and NAME.log.json with every rate's figures.
+NAME.npz (for --int8-ranges) with the least loss on pictures kept aside, NAME.log.json with every rate's figures, and while a rate
+is running its checkpoint, from which the same call goes on.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from pathlib import Path
 
 MODELS = (".pt", ".cfg")
 BIAS_PICTURES = 16
+EVERY = 20.0
+"""Seconds between two lines of a run."""
 CORRECTION = 25.0
 """Seconds for correcting biases at the end of each run, and for looking at the pictures kept aside."""
-TRIED, LEAST, MOST = 8, 100, 2000
+TRIED, LEAST, MOST = 16, 100, 1500
 """Steps to measure the time of one, and the bounds of a run."""
 
 
@@ -47,7 +50,6 @@ def learn(model: Path, pictures: Path, out: Path, limits: Limits) -> None:
     from trtzoo.evaluation.calibration.distill.settings import DistillSettings
     from trtzoo.evaluation.calibration.distill.training import distil
     from trtzoo.evaluation.calibration.pictures import PictureReader, choose
-    from trtzoo.evaluation.calibration.progress import no_progress
     from trtzoo.evaluation.calibration.ranges import read_ranges
     from trtzoo.graph_passes.precision.qdq.points import find_points
 
@@ -65,10 +67,12 @@ def learn(model: Path, pictures: Path, out: Path, limits: Limits) -> None:
     def run(steps: int, rate: float):
         wanted = replace(settings, steps=steps, rate=rate)
         begun = time.monotonic()
-        found = distil(network, graph, points, numbers, files, wanted, None, no_progress, correct)
-        return found, time.monotonic() - begun
+        checkpoint = out / f"{model.stem}.{rate:g}.pt" if full else None
+        found = distil(network, graph, points, numbers, files, wanted, checkpoint, teller(model), correct)
+        return found, time.monotonic() - begun  # the loss at its end was read from the GPU: all is done
 
     full = False
+    run(1 + TRIED, 1e-6)  # the first run chooses the GPU's kernels, for minutes
     _, before = run(1, 1e-6)
     _, after = run(1 + TRIED, 1e-6)
     step = max(after - before, 1e-3) / TRIED
@@ -88,6 +92,19 @@ def learn(model: Path, pictures: Path, out: Path, limits: Limits) -> None:
             best = found.after
             cache.save_arrays(out / f"{model.stem}.npz", found.learned)
         (out / f"{model.stem}.log.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def teller(model: Path):
+    """A progress that prints a line now and then."""
+    last = time.monotonic()
+
+    def tell(share: float, step: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > EVERY:
+            last = time.monotonic()
+            say(model, step)
+
+    return tell
 
 
 def say(model: Path, text: str) -> None:
