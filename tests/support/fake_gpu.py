@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -15,13 +17,17 @@ from fake_library import fake_library
 from fake_ways import Crash
 
 from trtzoo.engines.build import builder
+from trtzoo.engines.build.builder import BuildSettings, build
 from trtzoo.engines.build.process import parent
 from trtzoo.engines.build.process.worker import answer
 from trtzoo.engines.library import cuda_driver, cuda_start
 from trtzoo.engines.plans import freshness
 from trtzoo.engines.plans import load as plans_load
+from trtzoo.engines.plans.manifest import Manifest
 
 GPU = "NVIDIA H100 80GB HBM3 9.0"
+VERSIONS = ("8.5.3.1", "8.6.0", "10.0.1", "10.16.1.11", "11.4.0.106")
+OLD = ("8.5.3.1", "8.6.0")
 
 
 class ThreadWorker:
@@ -80,3 +86,13 @@ def install(
     for room in (builder, parent):
         monkeypatch.setattr(room, "WorkerProcess", ThreadWorker)
     return module
+
+
+def made(path: Path, settings: BuildSettings = BuildSettings(), **more: Any) -> Manifest:
+    """The manifest of the engine of a model, beside it."""
+    return build(path, path.with_suffix(".engine"), settings, **more)
+
+
+def flags_of(path: Path) -> set[str]:
+    """The flags that the fake library was given, which it writes into its plans."""
+    return set(json.loads(path.with_suffix(".engine").read_bytes()[32:])["flags"])

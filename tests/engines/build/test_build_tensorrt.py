@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 import onnx
 import pytest
 from fake_engine import EngineInspector
-from fake_gpu import GPU, install
+from fake_gpu import GPU, OLD, VERSIONS, flags_of, install, made
 from fake_library import Builder
 from fake_ways import NO_KERNEL, NO_LEAN_RUNTIME, STALE_TIMINGS, Crash
 from tiny_models import tiny_detector, write_tiny
@@ -20,38 +19,17 @@ from tiny_models import tiny_detector, write_tiny
 from trtzoo.contract.nms import NmsSettings
 from trtzoo.contract.properties import to_properties
 from trtzoo.contract.target import parse_target
-from trtzoo.engines.build.builder import BuildSettings, build
+from trtzoo.engines.build.builder import BuildSettings
 from trtzoo.engines.build.process import worker
 from trtzoo.engines.build.process.request import BuildRequest
 from trtzoo.engines.build.timing_cache import cache_file
 from trtzoo.engines.plans.identify import identify
 from trtzoo.engines.plans.inspect import inspect_engine
 from trtzoo.engines.plans.load import deserialize
-from trtzoo.engines.plans.manifest import Manifest, manifest_path, read_manifest
+from trtzoo.engines.plans.manifest import manifest_path, read_manifest
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.graph.writer import write_onnx
 from trtzoo.graph_passes.nms import add_nms
-from trtzoo.graph_passes.precision.half import to_half
-
-VERSIONS = ("8.5.3.1", "8.6.0", "10.0.1", "10.16.1.11", "11.4.0.106")
-OLD = ("8.5.3.1", "8.6.0")
-
-
-def made(path: Path, settings: BuildSettings = BuildSettings(), **more: Any) -> Manifest:
-    """The manifest of the engine of a model, beside it."""
-    return build(path, path.with_suffix(".engine"), settings, **more)
-
-
-def flags_of(path: Path) -> set[str]:
-    """The flags that the fake library was given, which it writes into its plans."""
-    return set(json.loads(path.with_suffix(".engine").read_bytes()[32:])["flags"])
-
-
-def write_half(path: Path) -> Path:
-    graph, meta = tiny_detector()
-    meta, _ = to_half(graph, meta)
-    write_onnx(graph, to_properties(meta), path)
-    return path
 
 
 def write_plugin(path: Path) -> Path:
@@ -72,39 +50,6 @@ def test_every_version_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, v
     assert cache_file(tmp_path / "timings", GPU, version).read_bytes() == b"timings"
     assert read_manifest(tmp_path / "t.engine") == manifest
     assert not flags_of(tmp_path / "t.onnx") & {"FP16", "INT8"}
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_precision_is_that_of_the_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    """8.x takes half wherever it may once it is allowed: decode stays in single since each layer is held to the graph's types."""
-    install(monkeypatch, version)
-    path = write_half(tmp_path / "t.onnx")
-    graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
-    kinds = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.output)}
-    words = {onnx.TensorProto.FLOAT: "fp32", onnx.TensorProto.FLOAT16: "fp16"}
-    wanted = {node.name: words[kinds[node.output[0]]] for node in graph.node if kinds.get(node.output[0]) in words}
-    found = {layer.name: layer.precision.rpartition(" ")[2] for layer in made(path).layers}
-    assert {name: found[name] for name in wanted} == wanted
-    assert set(wanted.values()) == {"fp16", "fp32"}
-    assert wanted["/head/conv"] == "fp16"
-    assert flags_of(path) >= {"FP16", "OBEY_PRECISION_CONSTRAINTS"} if version in OLD else not flags_of(path) & {"FP16"}
-
-
-@pytest.mark.parametrize("version", OLD)
-def test_where_no_kernel_keeps_to_the_types_they_are_a_preference_and_that_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
-) -> None:
-    """8.6.0 has none for several graphs that hold half (yolo11n-pose and yolo26n end to end) where it has to obey."""
-    install(monkeypatch, version, loose=True)
-    path, notes = write_half(tmp_path / "t.onnx"), list[str]()
-    made(path, note=notes.append)
-    assert flags_of(path) >= {"FP16", "PREFER_PRECISION_CONSTRAINTS"}
-    assert "OBEY_PRECISION_CONSTRAINTS" not in flags_of(path)
-    (note,) = notes
-    assert "no kernel that keeps to the graph's types for {ForeignNode[nms.conf_thres" in note
-    assert "write half now: /head/" in note
-    with pytest.raises(UnsupportedError, match="Could not find any implementation"):
-        made(write_tiny(tmp_path / "single.onnx"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -140,33 +85,6 @@ def test_a_cancel_after_the_build_ends_nothing(monkeypatch: pytest.MonkeyPatch) 
         pass
     cancelled.set()
     assert not ended.wait(0.1)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_quantised_graphs_are_built_in_int8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    install(monkeypatch, version)
-    value, node = onnx.helper.make_tensor_value_info, onnx.helper.make_node
-    nodes = [
-        node("QuantizeLinear", ["x", "scale", "zero"], ["q"], "q"),
-        node("DequantizeLinear", ["q", "scale", "zero"], ["d"], "d"),
-        node("Relu", ["d"], ["y"], "relu"),
-    ]
-    constants = [onnx.helper.make_tensor("scale", 1, [], [0.5]), onnx.helper.make_tensor("zero", 3, [], [0])]
-    graph = onnx.helper.make_graph(nodes, "g", [value("x", 1, [1, 4])], [value("y", 1, [1, 4])], constants)
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "q.onnx")
-    made(tmp_path / "q.onnx")
-    assert ("INT8" in flags_of(tmp_path / "q.onnx")) == (version in OLD)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_free_shapes_hide_no_more_precision_than_they_must(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
-) -> None:
-    """Before 11 the inspector tells none; the weights tell what they can."""
-    install(monkeypatch, version)
-    precision = made(write_tiny(tmp_path / "t.onnx", None)).precision
-    assert set(precision) == ({"fp32"} if version.startswith("11") else {"fp32", "unknown"})
-    assert precision["fp32"] >= 5, "the convolutions"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -325,16 +243,6 @@ def test_what_85_lacks_is_refused(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_tf32_is_on_unless_it_is_not_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    install(monkeypatch, version)
-    path = write_tiny(tmp_path / "t.onnx")
-    assert made(path).settings.tf32
-    assert "TF32" in flags_of(path)
-    made(path, BuildSettings(tf32=False))
-    assert "TF32" not in flags_of(path)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
 def test_sources_of_kernels_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     """TensorRT 11 knows neither cuDNN nor cuBLAS."""
     module = install(monkeypatch, version)
@@ -369,18 +277,6 @@ def test_a_lean_runtime_that_is_missing_is_named(tmp_path: Path, monkeypatch: py
         UnsupportedError, match=r"libnvinfer_lean\.so\.8\.6\.0\).*install the lean runtime of TensorRT 8\.6\.0"
     ):
         made(write_tiny(tmp_path / "t.onnx"), BuildSettings(version_compatible=True))
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_plugins_keep_to_the_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    """Left free, 8.6.0 ran EfficientNMS in half under --half: boxes moved by 1.9 pixels."""
-    install(monkeypatch, version)
-    graph, meta = tiny_detector()
-    meta, _ = add_nms(graph, meta, NmsSettings("efficient"), parse_target("tensorrt:8.5"))
-    meta, _ = to_half(graph, meta)
-    write_onnx(graph, to_properties(meta), tmp_path / "t.onnx")
-    layers = {layer.kind: layer for layer in made(tmp_path / "t.onnx").layers}
-    assert (layers["Plugin_V2"].reads, layers["Plugin_V2"].writes) == (("fp32",), ("fp32", "int32"))
 
 
 def test_a_version_compatible_engine_runs_its_own_runtime_where_its_manifest_allows_it(

@@ -54,6 +54,7 @@ OLD_ONLY = {
     "BuilderFlag.FP16": ("8",),
     "BuilderFlag.INT8": ("8",),
     "BuilderFlag.OBEY_PRECISION_CONSTRAINTS": ("8",),
+    "BuilderFlag.PREFER_PRECISION_CONSTRAINTS": ("8",),
     "ILayer.precision": ("8",),
     "ILayer.set_output_type": ("8",),
 }
