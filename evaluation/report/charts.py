@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..benchmark.results import END_TO_END, BenchResults, ModelBench
+from ..benchmark.results import END_TO_END, BenchResults
 from ..stages import STAGES
 from ..validation.results import ValResults
 from .svg import COLOURS, INK, charts
@@ -12,7 +13,7 @@ from .svg import COLOURS, INK, charts
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LONGEST = 26
+LONGEST = 30
 """Characters of a label in a chart."""
 
 ROW = 0.62
@@ -28,16 +29,16 @@ def latency_chart(name: str, results: BenchResults) -> str:
         left = [0.0] * len(models)
         for stage, colour in zip(STAGES, ("#7fb3d5", "#2f77b8", "#e08e3c"), strict=True):
             widths = [one.times[stage].median for one in models]
-            axes.barh(rows, widths, left=left, height=0.55, color=colour, label=stage)
+            axes.barh(rows, widths, left=left, height=0.38 if narrow else 0.55, color=colour, label=stage)
             left = [start + width for start, width in zip(left, widths, strict=True)]
         for row, (one, end) in enumerate(zip(models, left, strict=True)):
             times = one.times[END_TO_END]
             spread = [[0.0], [max(0.0, times.p90 - times.median)]]
             axes.errorbar(end, row, xerr=spread, fmt="none", ecolor=INK, capsize=4, linewidth=1)
-        axes.set_yticks(rows, [_bench_label(one, narrow) for one in models])
-        axes.invert_yaxis()
-        axes.set(xlabel="milliseconds a run (medians; whisker to p90)")
-        _finish(axes, len(STAGES))
+        names = [(one.model.label, f"{one.model.runtime}, {one.model.precision}") for one in models]
+        _name_rows(axes, names, narrow)
+        axes.set(xlabel="milliseconds a run (median, whisker to p90)")
+        _finish(axes, 2 if narrow else len(STAGES))
 
     return charts(name, "Milliseconds of each stage by model", 1.3 + ROW * len(results.models), draw)
 
@@ -54,8 +55,7 @@ def interval_chart(name: str, results: ValResults) -> str:
             spread = [[max(0.0, one.difference - one.low)], [max(0.0, one.high - one.difference)]]
             colour = COLOURS[labels.index(one.model) % len(COLOURS)]
             axes.errorbar(one.difference, row, xerr=spread, fmt="o", color=colour, capsize=5, linewidth=2, markersize=7)
-        axes.set_yticks(range(len(ones)), [f"{_short(one.model)}\n{one.metric}" for one in ones])
-        axes.set_ylim(len(ones) - 0.5, -0.5)
+        _name_rows(axes, [(one.model, one.metric) for one in ones], narrow)
         axes.margins(x=0.15)
         axes.locator_params(axis="x", nbins=4 if narrow else 9)
         unit = "share of right answers" if ones[0].metric == "top1" else "mAP50-95"
@@ -95,9 +95,17 @@ def _finish(axes: Axes, columns: int = 0) -> None:
         axes.legend(loc="lower left", **above, ncols=columns, frameon=False, fontsize=11)
 
 
-def _bench_label(one: ModelBench, narrow: bool) -> str:
-    runtime = f"{one.model.runtime}, {one.model.precision}"
-    return f"{_short(one.model.label, 20 if narrow else LONGEST)}\n{_short(runtime, 20) if narrow else runtime}"
+def _name_rows(axes: Axes, names: Sequence[tuple[str, str]], narrow: bool) -> None:
+    """Each row's name beside it, or above it where there is no room; the first row on top."""
+    rows = range(len(names))
+    axes.set_ylim(len(names) - 0.5, -0.7 if narrow else -0.5)
+    if not narrow:
+        axes.set_yticks(rows, [f"{_short(name)}\n{_short(more)}" for name, more in names])
+        return
+    axes.set_yticks([])
+    for row, (name, more) in zip(rows, names, strict=True):
+        place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 10.5, "va": "bottom"}
+        axes.text(0.01, row - 0.24, f"{_short(name)}, {_short(more, 20)}", **place)
 
 
 def _short(text: str, longest: int = LONGEST) -> str:

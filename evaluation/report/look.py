@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from ...contract.meta import ModelMeta
+from ...contract.nms import CONF_THRES, NmsSettings
 from ...engines.pictures.detections import Detections
 from ...engines.pictures.predictor import Predictor
 from ...engines.pictures.sources import find_sources, read_pictures
@@ -75,8 +77,9 @@ def look_at(
     models: list[Inspected] = []
     views: list[list[View]] = [[] for _ in pictures]
     for place, subject in enumerate(track(subjects, len(subjects), "looking")):
-        with Predictor(subject.open(note)) as predictor:
-            facts = describe_model(subject.path, subject.label, predictor.runtime)
+        runtime = subject.open(note)
+        with Predictor(runtime, _shown_scores(runtime.meta)) as predictor:
+            facts = describe_model(subject.path, subject.label, runtime)
             models.append(Inspected(facts, known[place].facts, weight_bytes(subject.path)))
             for row, (_, picture) in zip(views, pictures, strict=True):
                 row.append(_view(subject.label, picture, predictor(picture)))
@@ -98,6 +101,11 @@ def _verified(
             yield verify(subjects[0], candidate, pictures, note=note)
         except InputError as error:
             note(f"{candidate.label} was not held against {subjects[0].label}: {error}")
+
+
+def _shown_scores(meta: ModelMeta) -> NmsSettings:
+    """The usual least score, also of graphs that were made for an evaluation and keep everything."""
+    return NmsSettings(conf_thres=max(CONF_THRES, meta.nms.conf_thres if meta.nms else 0.0))
 
 
 def weight_bytes(path: Path) -> dict[str, int]:

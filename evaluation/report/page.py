@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -202,20 +203,22 @@ def _tiles(gathered: Gathered) -> list[Tile]:
 
 
 def _val_tiles(results: ValResults) -> list[Tile]:
+    """By the metric of the task, which is the last one."""
     tiles = []
+    metric = "top1"
     for one in results.models[:1]:
         if one.accuracy:
             tiles.append(Tile(f"{one.accuracy.top1:.3f}", one.model.label, "top-1"))
-        tiles += [
-            Tile(f"{figures.map:.3f}", one.model.label, f"{name} mAP50-95") for name, figures in one.metrics.items()
-        ]
-    for difference in results.comparisons:
-        mood = {"better": "good", "worse": "bad"}.get(verdict(difference, results.data.pictures), "")
-        detail = f"{difference.metric}: {verdict(difference, results.data.pictures)}"
-        tiles.append(Tile(f"{difference.difference:+.4f}", difference.model, detail, mood))
+        for metric, figures in list(one.metrics.items())[-1:]:
+            tiles.append(Tile(f"{figures.map:.3f}", one.model.label, f"{metric} mAP50-95"))
+    for difference in (one for one in results.comparisons if one.metric == metric):
+        said = verdict(difference, results.data.pictures)
+        mood = {"better": "good", "worse": "bad"}.get(said, "")
+        tiles.append(Tile(f"{difference.difference:+.4f}", difference.model, f"{metric}: {said}", mood))
     return tiles
 
 
 def _machine(here: Environment) -> str:
-    gpus = ", ".join(gpu.name for gpu in here.gpus)
+    counts = Counter(gpu.name for gpu in here.gpus)
+    gpus = ", ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())
     return f"{gpus or here.machine}, {here.cores} cores, {here.memory_gib:g} GiB"
