@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .bundles.deepstream import DeepStreamSettings
     from .contract.meta import ModelMeta
     from .contract.nms import NmsSettings
     from .converters.options import ReadOptions
@@ -24,16 +25,18 @@ if TYPE_CHECKING:
     from .evaluation.calibration.settings import CalibrationSettings
     from .graph_passes.settings import EndToEnd, Half, NewThresholds, Uint8Input
     from .inspection import Inspection, inspect
-    from .pipeline import Built, Conversion, ConvertSettings, build, convert, lower
+    from .pipeline import Built, Bundled, Conversion, ConvertSettings, build, convert, deepstream, lower
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "BuildSettings": "engines.plans.settings",
     "Built": "pipeline",
+    "Bundled": "pipeline",
     "CalibrationSettings": "evaluation.calibration.settings",
     "Conversion": "pipeline",
     "ConvertSettings": "pipeline",
+    "DeepStreamSettings": "bundles.deepstream",
     "Detections": "engines.pictures.detections",
     "EndToEnd": "graph_passes.settings",
     "Half": "graph_passes.settings",
@@ -53,6 +56,7 @@ _HOMES = {
     "VerificationError": "errors",
     "build": "pipeline",
     "convert": "pipeline",
+    "deepstream": "pipeline",
     "draw": "engines.pictures.drawing",
     "inspect": "inspection",
     "load": "engines.pictures.load",
@@ -63,9 +67,11 @@ _HOMES = {
 __all__ = [
     "BuildSettings",
     "Built",
+    "Bundled",
     "CalibrationSettings",
     "Conversion",
     "ConvertSettings",
+    "DeepStreamSettings",
     "Detections",
     "EndToEnd",
     "Half",
@@ -85,6 +91,7 @@ __all__ = [
     "VerificationError",
     "build",
     "convert",
+    "deepstream",
     "draw",
     "inspect",
     "load",

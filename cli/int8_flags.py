@@ -26,6 +26,22 @@ def add_int8(parser: argparse.ArgumentParser) -> None:
     """The flags of a command that quantises on the way."""
     group = parser.add_argument_group("INT8 (explicit quantisation in the graph, calibrated on pictures)")
     group.add_argument("--int8", action="store_true", help="compute convolutions in INT8; needs --calib-path")
+    _add_ranges(group)
+
+
+def add_int8_of_weights(parser: argparse.ArgumentParser) -> None:
+    """The same for a command that has --precision instead of --int8."""
+    _add_ranges(
+        parser.add_argument_group("INT8 (with --precision int8: explicit quantisation, calibrated on pictures)")
+    )
+
+
+def given(options: argparse.Namespace, flags: Sequence[str]) -> list[str]:
+    """The flags that were typed."""
+    return [flag for flag in flags if getattr(options, flag) not in (None, False)]
+
+
+def _add_ranges(group: Any) -> None:
     add_calibration(group)
     group.add_argument(
         "--int8-ranges",

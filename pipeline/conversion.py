@@ -31,7 +31,7 @@ Progress = Callable[[float, str], None]
 """Called with the share that is done, 0..1, and what is being done."""
 
 
-def _silent(share: float, step: str) -> None:
+def silent(share: float, step: str) -> None:
     """Tell nobody."""
 
 
@@ -96,7 +96,7 @@ class Conversion:
 
 
 def convert(
-    model: StrPath, output: StrPath, settings: ConvertSettings = ConvertSettings(), progress: Progress = _silent
+    model: StrPath, output: StrPath, settings: ConvertSettings = ConvertSettings(), progress: Progress = silent
 ) -> Conversion:
     """Convert a model file to ONNX.
 
@@ -147,7 +147,7 @@ def _instead(model: Path, output: Path) -> str:
     return f"; for an engine: trtzoo build {printable(model)} -o {printable(output)}" if makes_engine else ""
 
 
-def load_model(path: Path, settings: ConvertSettings, progress: Progress = _silent) -> Model:
+def load_model(path: Path, settings: ConvertSettings, progress: Progress = silent) -> Model:
     """Read a model file and run the graph passes over it; `progress` is told about the calibration.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ from ..flags import (
     nms_settings,
     positive,
     read_options,
+    require,
 )
+from ..int8_flags import INT8_FLAGS, add_int8_of_weights, given, int8_settings
 from ..registry import Command
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ EXAMPLES = """
   trtzoo deepstream yolov8n.pt -o yolov8n-deepstream
   trtzoo deepstream yolo11n-pose.pt -o pose --deepstream 6.3 --batch-size 4
   trtzoo deepstream yolov8n-seg.pt -o seg --precision fp16
+  trtzoo deepstream yolov8n.pt -o int8 --precision int8 --calib-path pictures/
   trtzoo deepstream yolov8n.engine -o bundle --deepstream 7.1
 """
 
@@ -43,7 +47,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=positive, default=1, metavar="N", help="pictures that are run at once (default: 1)"
     )
     parser.add_argument(
-        "--precision", choices=PRECISIONS, help="fp32 or fp16 of weights (default: fp32); int8 needs a MODEL that is"
+        "--precision", choices=PRECISIONS, help="of weights (default: fp32); int8 needs --calib-path or --int8-ranges"
     )
     parser.add_argument(
         "--parser",
@@ -56,94 +60,68 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     end2end.add_argument("--nms", choices=ROUTE_CHOICES, help="how boxes are suppressed (default: auto)")
     add_thresholds(end2end)
     add_class_thresholds(end2end)
+    add_int8_of_weights(parser)
 
 
 def _run(options: argparse.Namespace) -> None:
     from ... import console
-    from ...bundles.deepstream import DeepStreamSettings, stale_engines, write_bundle
-    from ...files import staged_folder
+    from ...bundles.deepstream import DeepStreamSettings
+    from ...pipeline import deepstream
 
     settings = DeepStreamSettings(options.deepstream, options.batch_size, options.parser)
-    with staged_folder(options.output) as folder:
-        model, meta = _model(options, settings, folder)
-        bundle = write_bundle(model, meta, settings)
-        for stale in stale_engines(options.output, model.name):
-            stale.unlink()
-            console.note(f"removed {stale.name}, an engine of an earlier model")
-    for note in bundle.notes:
-        console.note(note)
-    print(
-        f"{options.output}: {meta.task}, DeepStream {options.deepstream}, {bundle.parser} parser; see README.md in it"
-    )
-
-
-def _model(options: argparse.Namespace, settings: DeepStreamSettings, folder: Path) -> tuple[Path, ModelMeta]:
-    """The model in the bundle's folder: an engine copied, anything else converted."""
-    from ... import console
-    from ...converters import recognise
-    from ...pipeline import convert
-
-    if recognise(options.model) == "engine":
-        return _copied_engine(options, folder)
-    done = convert(options.model, folder / f"{options.model.stem}.onnx", _convert_settings(options, settings))
+    require(options, options.precision == "int8" or not given(options, INT8_FLAGS), "INT8 needs --precision int8")
+    conversion = _conversion(options, settings)
+    with console.progress("deepstream") as progress:
+        done = deepstream(options.model, options.output, settings, conversion, progress)
     for note in done.notes:
         console.note(note)
-    _check_precision(options, done.meta)
-    return done.path, done.meta
-
-
-def _convert_settings(options: argparse.Namespace, settings: DeepStreamSettings) -> ConvertSettings:
-    """What makes of this model the graph that the parser of this release reads."""
-    from dataclasses import replace
-
-    from ...bundles.deepstream import choose_parser, layout_for
-    from ...contract.nms import TOPK_ALL
-    from ...graph_passes.settings import EndToEnd, Half
-    from ...pipeline import ConvertSettings, read_model
-
-    plain = ConvertSettings(
-        target=settings.target, read=read_options(options), batch=None, verify=not options.no_verify
+    print(
+        f"{options.output}: {done.meta.task}, DeepStream {options.deepstream}, {done.parser} parser; see README.md in it"
     )
-    meta = read_model(options.model, plain).meta
-    rows = meta.nms.topk_all if meta.nms else options.topk_all or TOPK_ALL
-    thresholds = dict(options.class_thres)
-    known = thresholds or meta.extra.get("class_thresholds")
-    layout = layout_for(choose_parser(meta.task, rows, known, settings.parser))
-    if meta.end2end:
-        new = new_thresholds(options, meta)
-        return replace(
-            plain, thresholds=new, layout=layout if (layout, meta.layout) == ("deepstream", "separate") else None
-        )
-    half = Half() if options.precision == "fp16" and meta.precision == "fp32" else None
-    end2end = EndToEnd(nms_settings(options), class_thresholds=thresholds)
-    return replace(plain, end2end=end2end, layout=layout, half=half)
 
 
-def _copied_engine(options: argparse.Namespace, folder: Path) -> tuple[Path, ModelMeta]:
-    import shutil
+def _conversion(options: argparse.Namespace, settings: DeepStreamSettings) -> ConvertSettings:
+    """How the model is converted; what the release decides is left to `deepstream`."""
+    from ...graph_passes.settings import EndToEnd, Half
+    from ...pipeline import ConvertSettings
 
+    plain = ConvertSettings(read=read_options(options), verify=not options.no_verify)
+    meta = _known(options, settings, plain)
+    _check_precision(options, meta)
+    if meta is None or meta.end2end:
+        return plain if meta is None else replace(plain, thresholds=new_thresholds(options, meta))
+    wanted = options.precision if meta.precision == "fp32" else None
+    return replace(
+        plain,
+        end2end=EndToEnd(nms_settings(options), class_thresholds=dict(options.class_thres)),
+        half=Half() if wanted == "fp16" else None,
+        int8=int8_settings(options) if wanted == "int8" else None,
+    )
+
+
+def _known(options: argparse.Namespace, settings: DeepStreamSettings, plain: ConvertSettings) -> ModelMeta | None:
+    """What the model is before anything is done to it; None where an engine has no manifest."""
+    from ...converters import recognise
     from ...engines.plans.manifest import read_manifest
+    from ...pipeline import read_model
+
+    if recognise(options.model) == "engine":
+        manifest = read_manifest(options.model)
+        return manifest.meta if manifest else None
+    return read_model(options.model, replace(plain, target=settings.target, batch=None)).meta
+
+
+def _check_precision(options: argparse.Namespace, meta: ModelMeta | None) -> None:
+    """Refuse to call a finished model what it is not; weights become what is asked for."""
     from ...errors import InputError
 
-    manifest = read_manifest(options.model)
-    if manifest is None or manifest.meta is None:
-        raise InputError(
-            f"{options.model}: nothing is known about this engine without the .json that `trtzoo build` writes beside "
-            "it; build it again from an ONNX file that trtzoo wrote"
-        )
-    for suffix in ("", ".json"):
-        shutil.copyfile(f"{options.model}{suffix}", folder / f"{options.model.stem}.engine{suffix}")
-    _check_precision(options, manifest.meta)
-    return folder / f"{options.model.stem}.engine", manifest.meta
-
-
-def _check_precision(options: argparse.Namespace, meta: ModelMeta) -> None:
-    from ...errors import InputError
-
-    if options.precision in (None, meta.precision):
+    weights = meta is None or (meta.precision == "fp32" and not meta.end2end and options.model.suffix != ".engine")
+    if options.precision in (None, meta.precision if meta else None) or weights:
         return
-    advice = "give an ONNX file or engine that is INT8" if options.precision == "int8" else "give the weights"
-    raise InputError(f"{options.model} comes out in {meta.precision}, not in --precision {options.precision}; {advice}")
+    raise InputError(
+        f"{options.model} is in {meta.precision if meta else 'another precision'} and stays so, not in --precision "
+        f"{options.precision}; give the weights"
+    )
 
 
 COMMAND = Command("deepstream", "write a folder that DeepStream runs as it is", EXAMPLES, _add_flags, _run)

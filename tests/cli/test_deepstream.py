@@ -12,11 +12,13 @@ from nvinfer import read_config
 
 from trtzoo.bundles.deepstream import DeepStreamSettings, write_bundle
 from trtzoo.cli import main
+from trtzoo.engines.build.record import model_meta
 from trtzoo.engines.plans.manifest import write_manifest
 from trtzoo.engines.plans.tensors import EngineTensor
 from trtzoo.errors import InputError, UnsupportedError
 
-MODEL = str(Path(__file__).resolve().parents[2] / "samples" / "shapes.cfg")
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+MODEL = str(SAMPLES / "shapes.cfg")
 
 
 def run(folder: Path, *flags: str, model: str = MODEL) -> int:
@@ -56,7 +58,7 @@ def test_a_finished_onnx_is_dressed_for_the_parser(tmp_path):
     [
         (["--topk-all", "300", "--parser", "stock"], "at most 200 rows"),
         (["--deepstream", "6.1"], "older than 6.2"),
-        (["--precision", "int8"], "give an ONNX file or engine that is INT8"),
+        (["--precision", "int8"], "INT8 needs --calib-path, a folder of pictures"),
         (["--batch-size", "2000"], "1 to 1024"),
     ],
 )
@@ -64,6 +66,20 @@ def test_what_cannot_work_is_one_error_and_leaves_nothing(flags, words, tmp_path
     assert run(tmp_path / "b", *flags) == 1
     assert words in capsys.readouterr().err.splitlines()[-1]
     assert not list(tmp_path.iterdir())
+
+
+def test_weights_are_quantised_on_the_way(tmp_path):
+    pictures = ["--calib-path", str(SAMPLES / "pictures"), "--cache-dir", str(tmp_path / "caches"), "--recover", "none"]
+    assert run(tmp_path / "b", "--precision", "int8", *pictures) == 0
+    assert model_meta(tmp_path / "b" / "shapes.onnx").precision == "int8"
+    with pytest.raises(SystemExit):
+        run(tmp_path / "c", *pictures)
+
+
+def test_a_finished_model_keeps_its_precision(tmp_path, capsys):
+    assert main(["convert", MODEL, "--end2end", "--half", "-o", str(tmp_path / "m.onnx"), "--no-verify"]) == 0
+    assert run(tmp_path / "b", "--precision", "int8", model=str(tmp_path / "m.onnx")) == 1
+    assert "is in fp16 and stays so, not in --precision int8; give the weights" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flags", [["--uint8-input"], ["--runtime-thresholds"], ["--half", "--half-io"]])
