@@ -103,7 +103,7 @@ def test_a_killed_run_leaves_what_was_done_as_valid_lines(model, tmp_path):
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     done = lines(out)
-    assert 5 < len(done) < 3000
+    assert 3 <= len(done) < 3000
     assert [Path(one["file"]).stem for one in done] == [f"{number:04}" for number in range(len(done))]
     assert [one["file"] for one in done if "skipped" in one] == [one["file"] for one in done[::100]]
     for one in done:
