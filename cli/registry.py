@@ -8,23 +8,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 COMMANDS = (
-    "convert",
-    "detect",
-    "inspect",
-    "build",
-    "lower",
-    "deepstream",
-    "triton",
-    "verify",
-    "val",
-    "bench",
-    "report",
-    "zoo",
-    "download",
-    "data",
-    "calibrate",
+    "models.convert",
+    "models.detect",
+    "models.inspect",
+    "models.build",
+    "models.lower",
+    "bundles.deepstream",
+    "bundles.triton",
+    "evaluation.verify",
+    "evaluation.val",
+    "evaluation.bench",
+    "evaluation.report",
+    "supply.zoo",
+    "supply.download",
+    "supply.data",
+    "evaluation.calibrate",
 )
-"""In the order of `--help`. Each is the module of this name in `commands/`, which has a `COMMAND`."""
+"""In the order of `--help`. Each is a module in `commands/`, which has a `COMMAND`."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,6 @@ class Command:
 
 def commands() -> Iterator[Command]:
     """Every command of the table."""
-    for name in COMMANDS:
-        command: Command = importlib.import_module(f".commands.{name}", __package__).COMMAND
+    for module in COMMANDS:
+        command: Command = importlib.import_module(f".commands.{module}", __package__).COMMAND
         yield command

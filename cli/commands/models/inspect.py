@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..flags import add_reading, read_options
-from ..registry import Command
+from ...flags import add_reading, read_options
+from ...registry import Command
 
 EXAMPLES = """
   trtzoo inspect yolov4.cfg
@@ -23,8 +23,8 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ... import console
-    from ...inspection import inspect
+    from .... import console
+    from ....inspection import inspect
 
     found = inspect(options.model, read_options(options))
     if options.json:

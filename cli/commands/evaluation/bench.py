@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...contract.choices import BACKENDS
-from ..flags import add_reading, device, positive, read_options, require
-from ..registry import Command
+from ....contract.choices import BACKENDS
+from ...flags import add_reading, device, positive, read_options, require
+from ...registry import Command
 
 if TYPE_CHECKING:
-    from ...evaluation.benchmark.results import BenchSettings
+    from ....evaluation.benchmark.results import BenchSettings
 
 EXAMPLES = """
   trtzoo bench yolov8n.pt --half --device 0
@@ -55,14 +55,14 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int | None:
-    from ... import console
-    from ...evaluation.benchmark.chart import CHART, draw_benchmark
-    from ...evaluation.benchmark.markdown import as_markdown
-    from ...evaluation.benchmark.results import SCHEMA
-    from ...evaluation.benchmark.run import RESULTS, benchmark
-    from ...evaluation.results_file import as_json, write_results
-    from ...evaluation.subjects import subjects_of
-    from ...files import make_folder
+    from .... import console
+    from ....evaluation.benchmark.chart import CHART, draw_benchmark
+    from ....evaluation.benchmark.markdown import as_markdown
+    from ....evaluation.benchmark.results import SCHEMA
+    from ....evaluation.benchmark.run import RESULTS, benchmark
+    from ....evaluation.results_file import as_json, write_results
+    from ....evaluation.subjects import subjects_of
+    from ....files import make_folder
 
     require(options, options.seconds > 0, "--seconds must be greater than 0")
     require(options, options.load is None or options.load > 0, "--load must be greater than 0")
@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int | None:
 
 
 def _settings(options: argparse.Namespace) -> BenchSettings:
-    from ...evaluation.benchmark.results import BenchSettings
+    from ....evaluation.benchmark.results import BenchSettings
 
     return BenchSettings(
         options.runs,

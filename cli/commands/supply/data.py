@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..flags import positive
-from ..registry import Command
+from ...flags import positive
+from ...registry import Command
 
 if TYPE_CHECKING:
-    from ...data.check import Checked
+    from ....data.check import Checked
 
 EXAMPLES = """
   trtzoo data json2yolo annotations/ -o labels/               one JSON file a picture, or one COCO JSON
@@ -59,9 +59,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _json2yolo(options: argparse.Namespace) -> int:
-    from ... import console
-    from ...data.json2yolo import json_to_yolo
-    from ...files import require_file
+    from .... import console
+    from ....data.json2yolo import json_to_yolo
+    from ....files import require_file
 
     text = (
         require_file(options.names, "class names, one a line").read_text(encoding="utf-8-sig") if options.names else ""
@@ -76,7 +76,7 @@ def _json2yolo(options: argparse.Namespace) -> int:
 
 
 def _split(options: argparse.Namespace) -> int:
-    from ...data.split import split_pictures
+    from ....data.split import split_pictures
 
     parts = split_pictures(options.images, options.output, options.split, options.seed, options.prefix)
     print(f"{options.output}: " + ", ".join(f"{name}.txt {count}" for name, count in parts.items()))
@@ -86,8 +86,8 @@ def _split(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     import json
 
-    from ... import console
-    from ...data.check import check_dataset, draw_histogram
+    from .... import console
+    from ....data.check import check_dataset, draw_histogram
 
     checked = check_dataset(options.data, options.task)
     if options.histogram:
@@ -117,8 +117,8 @@ def _document(checked: Checked) -> dict[str, object]:
 
 
 def _visualize(options: argparse.Namespace) -> int:
-    from ...data.datasets.load import load_dataset
-    from ...data.visualize import draw_labels
+    from ....data.datasets.load import load_dataset
+    from ....data.visualize import draw_labels
 
     dataset = load_dataset(options.data, options.task, options.images, options.part)
     files = draw_labels(dataset, options.output, options.num, options.seed)

@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...contract.choices import BACKENDS
-from ..flags import add_reading, add_thresholds, device, positive, read_options
-from ..registry import Command
+from ....contract.choices import BACKENDS
+from ...flags import add_reading, add_thresholds, device, positive, read_options
+from ...registry import Command
 
 if TYPE_CHECKING:
-    from ...contract.choices import Backend
-    from ...evaluation.validation.results import ValResults
-    from ...evaluation.validation.run import ValSettings
+    from ....contract.choices import Backend
+    from ....evaluation.validation.results import ValResults
+    from ....evaluation.validation.run import ValSettings
 
 EXAMPLES = """
   trtzoo val yolov8n.pt --data coco8.yaml
@@ -62,10 +62,10 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int | None:
-    from ... import console
-    from ...data.datasets.load import load_dataset
-    from ...evaluation.subjects import subjects_of
-    from ...evaluation.validation.validate import validate
+    from .... import console
+    from ....data.datasets.load import load_dataset
+    from ....evaluation.subjects import subjects_of
+    from ....evaluation.validation.validate import validate
 
     backend: Backend | None = options.backend or ("torch" if options.half else None)
     done = validate(
@@ -89,7 +89,7 @@ def _run(options: argparse.Namespace) -> int | None:
 
 
 def _settings(options: argparse.Namespace) -> ValSettings:
-    from ...evaluation.validation.run import ValSettings
+    from ....evaluation.validation.run import ValSettings
 
     given = {name: getattr(options, name) for name in ("conf_thres", "iou_thres", "topk_all", "multi_label")}
     return ValSettings(
@@ -104,8 +104,8 @@ def _settings(options: argparse.Namespace) -> ValSettings:
 
 
 def _show(done: ValResults) -> None:
-    from ... import console
-    from ...evaluation.validation.tables import classes_table, comparisons_table, models_table
+    from .... import console
+    from ....evaluation.validation.tables import classes_table, comparisons_table, models_table
 
     shown = [models_table(done), comparisons_table(done)]
     if len(done.models) == 1 and done.models[0].classes:

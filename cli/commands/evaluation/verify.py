@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...contract.choices import BACKENDS
-from ..flags import add_reading, device, read_options
-from ..registry import Command
+from ....contract.choices import BACKENDS
+from ...flags import add_reading, device, read_options
+from ...registry import Command
 
 if TYPE_CHECKING:
-    from ...evaluation.verification.results import VerifyResults
+    from ....evaluation.verification.results import VerifyResults
 
 EXAMPLES = """
   trtzoo verify yolov8n.pt yolov8n.onnx
@@ -52,15 +52,15 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int | None:
-    from ... import console
-    from ...errors import VerificationError
-    from ...evaluation.results_file import as_json, write_results
-    from ...evaluation.subjects import subjects_of
-    from ...evaluation.verification.original import original_opener
-    from ...evaluation.verification.pictures import pictures_of
-    from ...evaluation.verification.results import SCHEMA
-    from ...evaluation.verification.run import verify
-    from ...files import make_folder
+    from .... import console
+    from ....errors import VerificationError
+    from ....evaluation.results_file import as_json, write_results
+    from ....evaluation.subjects import subjects_of
+    from ....evaluation.verification.original import original_opener
+    from ....evaluation.verification.pictures import pictures_of
+    from ....evaluation.verification.results import SCHEMA
+    from ....evaluation.verification.run import verify
+    from ....files import make_folder
 
     reference, candidate = subjects_of(
         [options.reference, options.candidate], options.backend or "torch", options.device, read_options(options)
@@ -84,8 +84,8 @@ def _run(options: argparse.Namespace) -> int | None:
 
 
 def _show(done: VerifyResults) -> None:
-    from ... import console
-    from ...evaluation.verification.tables import detections_table, outputs_table, verdict
+    from .... import console
+    from ....evaluation.verification.tables import detections_table, outputs_table, verdict
 
     for table in (outputs_table(done), detections_table(done)):
         if table:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..analyse_flags import add_analysis, idle_analysis, run_analysis
-from ..flags import add_reading, read_options, require
-from ..int8_flags import add_calibration, int8_settings
-from ..registry import Command
+from ...analyse_flags import add_analysis, idle_analysis, run_analysis
+from ...flags import add_reading, read_options, require
+from ...int8_flags import add_calibration, int8_settings
+from ...registry import Command
 
 EXAMPLES = """
   trtzoo calibrate yolov8n.onnx --calib-path pictures/
@@ -35,9 +35,9 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int | None:
-    from ... import console
-    from ...evaluation.calibration.quantise import export_tensorrt_cache, quantise
-    from ...pipeline import ConvertSettings, read_model
+    from .... import console
+    from ....evaluation.calibration.quantise import export_tensorrt_cache, quantise
+    from ....pipeline import ConvertSettings, read_model
 
     require(
         options, options.calib_path, "--calib-path is missing: a folder of pictures like those that the model will see"

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ...contract.choices import FAMILIES
-from ..conversion_flags import add_conversion, conversion_settings
-from ..flags import add_json, add_reading, require
-from ..registry import Command
+from ....contract.choices import FAMILIES
+from ...conversion_flags import add_conversion, conversion_settings
+from ...flags import add_json, add_reading, require
+from ...registry import Command
 
 EXAMPLES = """
   trtzoo convert yolov4.cfg --weights yolov4_best.weights --names coco.names
@@ -46,7 +46,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ... import console
+    from .... import console
 
     with console.notes_kept(options.json) as notes:
         if options.family == "torch":
@@ -61,8 +61,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def _convert(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Convert a file of a known family; returns what is said about it, and the same for a program."""
-    from ... import console
-    from ...pipeline import convert
+    from .... import console
+    from ....pipeline import convert
 
     require(options, options.model is not None, "MODEL is missing: the .cfg, .pt or .onnx to convert")
     require(options, not (options.spec or options.input), "--model and --input go with --family torch")
@@ -83,10 +83,10 @@ def _convert(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 
 def _convert_module(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Convert any PyTorch module; returns as `_convert`."""
-    from ... import console
-    from ...converters.torch_module import export_module
-    from ...files import printable
-    from ...graph_passes.simplify import simplify_onnx
+    from .... import console
+    from ....converters.torch_module import export_module
+    from ....files import printable
+    from ....graph_passes.simplify import simplify_onnx
 
     require(
         options,
@@ -113,7 +113,7 @@ def _convert_module(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 
 
 def _shape(text: str) -> tuple[int, ...]:
-    from ...errors import InputError
+    from ....errors import InputError
 
     parts = text.lower().split("x")
     if not all(part.isdigit() and int(part) for part in parts):

@@ -8,12 +8,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..flags import positive, require
-from ..registry import Command
+from ...flags import positive, require
+from ...registry import Command
 
 if TYPE_CHECKING:
-    from ...zoo.build import Outcome
-    from ...zoo.steps import Step
+    from ....zoo.build import Outcome
+    from ....zoo.steps import Step
 
 EXAMPLES = """
   trtzoo zoo build zoo.yaml                       everything that is not up to date
@@ -62,8 +62,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from ... import console
-    from ...zoo.build import chosen, fitting, run_steps
+    from .... import console
+    from ....zoo.build import chosen, fitting, run_steps
 
     require(options, bool(options.file) != bool(options.config), "give a ZOO.yaml, or --config FILE")
     require(
@@ -89,17 +89,17 @@ def _build(options: argparse.Namespace) -> int:
 
 def _steps(options: argparse.Namespace) -> tuple[list[Step], Path]:
     """The steps that the file asks for, and the folder that keeps the records."""
-    from ...zoo.steps import steps_of, unchecked
+    from ....zoo.steps import steps_of, unchecked
 
     if options.config:
-        from ...zoo.single import read_config, single_steps
+        from ....zoo.single import read_config, single_steps
 
         base = options.config.resolve().parent
         yolo = read_config(options.config)
         steps = single_steps(yolo, base, options.target or "tensorrt", not options.skip_verify)
         output = (base / yolo.model_path).resolve().parent
     else:
-        from ...zoo.manifest import read_zoo
+        from ....zoo.manifest import read_zoo
 
         zoo = read_zoo(options.file)
         base = options.file.resolve().parent
@@ -111,14 +111,14 @@ def _steps(options: argparse.Namespace) -> tuple[list[Step], Path]:
 
 def _runner(options: argparse.Namespace, output: Path) -> Any:
     """A context that gives what runs the steps."""
-    from ...files import make_folder
+    from ....files import make_folder
 
     folder = make_folder(output)
     if options.ray is None:
-        from ...zoo.runners import LocalRunner
+        from ....zoo.runners import LocalRunner
 
         return nullcontext(LocalRunner(folder))
-    from ...zoo.cluster import RayRunner
+    from ....zoo.cluster import RayRunner
 
     return RayRunner("" if options.ray == LOCAL else options.ray, folder)
 
@@ -132,7 +132,7 @@ def _forced(options: argparse.Namespace) -> set[str]:
 
 def _reporter(total: int, progress: Any, verbose: bool) -> Any:
     """Tells of each step as it ends, called from several threads."""
-    from ... import console
+    from .... import console
 
     ended: list[str] = []
 
@@ -152,9 +152,9 @@ def _tell(outcomes: Sequence[Outcome], output: Path, options: argparse.Namespace
     """The summary, on the terminal and in OUTPUT/zoo.json; the exit code."""
     import json
 
-    from ... import console
-    from ...files import write_json
-    from ...zoo.summary import counts, rows, to_document
+    from .... import console
+    from ....files import write_json
+    from ....zoo.summary import counts, rows, to_document
 
     document = to_document(outcomes, output)
     if not options.dry_run:
@@ -176,8 +176,8 @@ def _list(options: argparse.Namespace) -> int:
     import json
     from dataclasses import asdict
 
-    from ... import console
-    from ...zoo.catalogue import catalogue
+    from .... import console
+    from ....zoo.catalogue import catalogue
 
     models = [
         model
@@ -195,7 +195,7 @@ def _list(options: argparse.Namespace) -> int:
 def _schema(options: argparse.Namespace) -> int:
     import json
 
-    from ...zoo.manifest import json_schema
+    from ....zoo.manifest import json_schema
 
     print(json.dumps(json_schema(), indent=1))
     return 0

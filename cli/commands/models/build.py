@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..conversion_flags import add_conversion, check_flags, conversion_settings, wants_conversion
-from ..flags import add_json, add_reading, dashed, gpu_number, positive, require
-from ..registry import Command
+from ...conversion_flags import add_conversion, check_flags, conversion_settings, wants_conversion
+from ...flags import add_json, add_reading, dashed, gpu_number, positive, require
+from ...registry import Command
 
 if TYPE_CHECKING:
-    from ...engines.plans.settings import BuildSettings, Range
-    from ...pipeline import Built, ConvertSettings
+    from ....engines.plans.settings import BuildSettings, Range
+    from ....pipeline import Built, ConvertSettings
 
 EXAMPLES = """
   trtzoo build yolov8n.pt --end2end --half
@@ -98,8 +98,8 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _input_range(text: str) -> tuple[str, Range]:
-    from ...engines.build.profiles import read_range
-    from ...errors import InputError
+    from ....engines.build.profiles import read_range
+    from ....errors import InputError
 
     try:
         return read_range(text)
@@ -108,7 +108,7 @@ def _input_range(text: str) -> tuple[str, Range]:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ... import console
+    from .... import console
 
     require(
         options, not (options.json and options.print_trtexec), "--print-trtexec prints a line, no JSON; leave one out"
@@ -133,8 +133,8 @@ def _run(options: argparse.Namespace) -> None:
 def _build(
     options: argparse.Namespace, output: Path, settings: BuildSettings, conversion: ConvertSettings | None
 ) -> Built:
-    from ... import console
-    from ...pipeline import build
+    from .... import console
+    from ....pipeline import build
 
     with console.progress("building") as report:
         return build(
@@ -145,8 +145,8 @@ def _build(
 
 def _conversion(options: argparse.Namespace) -> ConvertSettings | None:
     """How the model becomes ONNX; None for an ONNX file that is built as it is."""
-    from ...converters import recognise
-    from ...pipeline import graph_target
+    from ....converters import recognise
+    from ....pipeline import graph_target
 
     ranges = [flag for flag in ("min_batch", "opt_batch", "max_batch") if getattr(options, flag)]
     require(
@@ -166,10 +166,10 @@ def _print_trtexec(
 ) -> None:
     from dataclasses import replace
 
-    from ... import console
-    from ...contract.target import parse_target
-    from ...engines.build.record import model_meta
-    from ...engines.build.trtexec import trtexec_line
+    from .... import console
+    from ....contract.target import parse_target
+    from ....engines.build.record import model_meta
+    from ....engines.build.trtexec import trtexec_line
 
     version = parse_target(options.target).tensorrt
     if version is None:
@@ -188,8 +188,8 @@ def _print_trtexec(
 
 def _converted(model: Path, output: Path, conversion: ConvertSettings) -> Path:
     """The ONNX file that the line is for."""
-    from ... import console
-    from ...pipeline import convert, onnx_path
+    from .... import console
+    from ....pipeline import convert, onnx_path
 
     path = onnx_path(model, output, conversion)
     with console.progress("converting") as report:
@@ -200,9 +200,9 @@ def _converted(model: Path, output: Path, conversion: ConvertSettings) -> Path:
 
 
 def _build_settings(options: argparse.Namespace) -> BuildSettings:
-    from ...contract.target import parse_target
-    from ...engines.build.timing_cache import default_folder
-    from ...engines.plans.settings import BuildSettings
+    from ....contract.target import parse_target
+    from ....engines.build.timing_cache import default_folder
+    from ....engines.plans.settings import BuildSettings
 
     default = default_folder() if parse_target(options.target).library == "tensorrt" else None
     least = options.min_batch or 1

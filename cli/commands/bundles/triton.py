@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..flags import add_reading, add_thresholds, new_thresholds, nms_settings, positive, read_options
-from ..registry import Command
+from ...flags import add_reading, add_thresholds, new_thresholds, nms_settings, positive, read_options
+from ...registry import Command
 
 if TYPE_CHECKING:
-    from ...bundles.triton import Source
-    from ...pipeline import ConvertSettings
+    from ....bundles.triton import Source
+    from ....pipeline import ConvertSettings
 
 EXAMPLES = """
   trtzoo triton yolov8n.pt -o model_repository
@@ -47,9 +47,9 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ... import console
-    from ...bundles.triton import TritonSettings, write_repository
-    from ...files import staged_folder
+    from .... import console
+    from ....bundles.triton import TritonSettings, write_repository
+    from ....files import staged_folder
 
     settings = TritonSettings(
         options.name or options.model.stem, options.max_batch, options.ensemble, options.optional_thresholds
@@ -63,11 +63,11 @@ def _run(options: argparse.Namespace) -> None:
 
 def _source(options: argparse.Namespace, scratch: Path) -> Source:
     """The file to serve: an engine as it is, anything else converted to ONNX."""
-    from ... import console
-    from ...bundles.triton import engine_source, onnx_source
-    from ...converters import recognise
-    from ...errors import InputError
-    from ...pipeline import convert
+    from .... import console
+    from ....bundles.triton import engine_source, onnx_source
+    from ....converters import recognise
+    from ....errors import InputError
+    from ....pipeline import convert
 
     if recognise(options.model) == "engine":
         if options.backend == "onnxruntime":
@@ -88,8 +88,8 @@ def _source(options: argparse.Namespace, scratch: Path) -> Source:
 def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
     from dataclasses import replace
 
-    from ...graph_passes.settings import EndToEnd, Uint8Input
-    from ...pipeline import ConvertSettings, read_model
+    from ....graph_passes.settings import EndToEnd, Uint8Input
+    from ....pipeline import ConvertSettings, read_model
 
     plain = ConvertSettings(read=read_options(options), batch=None, verify=not options.no_verify)
     meta = read_model(options.model, plain).meta

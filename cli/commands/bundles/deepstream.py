@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...contract.choices import ROUTE_CHOICES
-from ..flags import (
+from ....contract.choices import ROUTE_CHOICES
+from ...flags import (
     add_class_thresholds,
     add_reading,
     add_thresholds,
@@ -18,13 +18,13 @@ from ..flags import (
     read_options,
     require,
 )
-from ..int8_flags import INT8_FLAGS, add_int8_of_weights, given, int8_settings
-from ..registry import Command
+from ...int8_flags import INT8_FLAGS, add_int8_of_weights, given, int8_settings
+from ...registry import Command
 
 if TYPE_CHECKING:
-    from ...bundles.deepstream import DeepStreamSettings
-    from ...contract.meta import ModelMeta
-    from ...pipeline import ConvertSettings
+    from ....bundles.deepstream import DeepStreamSettings
+    from ....contract.meta import ModelMeta
+    from ....pipeline import ConvertSettings
 
 PRECISIONS = ("fp32", "fp16", "int8")
 
@@ -64,9 +64,9 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ... import console
-    from ...bundles.deepstream import DeepStreamSettings
-    from ...pipeline import deepstream
+    from .... import console
+    from ....bundles.deepstream import DeepStreamSettings
+    from ....pipeline import deepstream
 
     settings = DeepStreamSettings(options.deepstream, options.batch_size, options.parser)
     require(options, options.precision == "int8" or not given(options, INT8_FLAGS), "INT8 needs --precision int8")
@@ -82,8 +82,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def _conversion(options: argparse.Namespace, settings: DeepStreamSettings) -> ConvertSettings:
     """How the model is converted; what the release decides is left to `deepstream`."""
-    from ...graph_passes.settings import EndToEnd, Half
-    from ...pipeline import ConvertSettings
+    from ....graph_passes.settings import EndToEnd, Half
+    from ....pipeline import ConvertSettings
 
     plain = ConvertSettings(read=read_options(options), verify=not options.no_verify)
     meta = _known(options, settings, plain)
@@ -101,9 +101,9 @@ def _conversion(options: argparse.Namespace, settings: DeepStreamSettings) -> Co
 
 def _known(options: argparse.Namespace, settings: DeepStreamSettings, plain: ConvertSettings) -> ModelMeta | None:
     """What the model is before anything is done to it; None where an engine has no manifest."""
-    from ...converters import recognise
-    from ...engines.plans.manifest import read_manifest
-    from ...pipeline import read_model
+    from ....converters import recognise
+    from ....engines.plans.manifest import read_manifest
+    from ....pipeline import read_model
 
     if recognise(options.model) == "engine":
         manifest = read_manifest(options.model)
@@ -113,7 +113,7 @@ def _known(options: argparse.Namespace, settings: DeepStreamSettings, plain: Con
 
 def _check_precision(options: argparse.Namespace, meta: ModelMeta | None) -> None:
     """Refuse to call a finished model what it is not; weights become what is asked for."""
-    from ...errors import InputError
+    from ....errors import InputError
 
     weights = meta is None or (meta.precision == "fp32" and not meta.end2end and options.model.suffix != ".engine")
     if options.precision in (None, meta.precision if meta else None) or weights:

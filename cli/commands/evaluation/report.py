@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...contract.choices import BACKENDS
-from ..flags import add_reading, device, positive, read_options
-from ..registry import Command
+from ....contract.choices import BACKENDS
+from ...flags import add_reading, device, positive, read_options
+from ...registry import Command
 
 if TYPE_CHECKING:
-    from ...evaluation.report.results import ReportResults
+    from ....evaluation.report.results import ReportResults
 
 EXAMPLES = """
   trtzoo report val bench -o yolov8n.html
@@ -42,13 +42,13 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int | None:
-    from ... import console
-    from ...errors import InputError
-    from ...evaluation.report.gather import Gathered, is_results, read_results
-    from ...evaluation.report.page import make_page
-    from ...evaluation.report.results import SCHEMA
-    from ...evaluation.results_file import write_results
-    from ...files import atomic_write
+    from .... import console
+    from ....errors import InputError
+    from ....evaluation.report.gather import Gathered, is_results, read_results
+    from ....evaluation.report.page import make_page
+    from ....evaluation.report.results import SCHEMA
+    from ....evaluation.results_file import write_results
+    from ....files import atomic_write
 
     files = [path for path in options.inputs if is_results(path)]
     models = [path for path in options.inputs if not is_results(path)]
@@ -68,11 +68,11 @@ def _run(options: argparse.Namespace) -> int | None:
 
 
 def _look(options: argparse.Namespace, models: Sequence[Path]) -> ReportResults:
-    from ... import console
-    from ...engines.runtimes.triton import is_address
-    from ...evaluation.report.look import Known, look_at
-    from ...evaluation.subjects import subjects_of
-    from ...inspection import inspect
+    from .... import console
+    from ....engines.runtimes.triton import is_address
+    from ....evaluation.report.look import Known, look_at
+    from ....evaluation.subjects import subjects_of
+    from ....inspection import inspect
 
     read = read_options(options)
 

@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...contract.choices import BACKENDS
-from ..flags import add_reading, add_thresholds, dashed, device, nms_settings, positive, read_options, require
-from ..registry import Command
+from ....contract.choices import BACKENDS
+from ...flags import add_reading, add_thresholds, dashed, device, nms_settings, positive, read_options, require
+from ...registry import Command
 
 if TYPE_CHECKING:
-    from ...contract.meta import ModelMeta
-    from ...engines.pictures.detect import Summary, Wanted
+    from ....contract.meta import ModelMeta
+    from ....engines.pictures.detect import Summary, Wanted
 
 EXAMPLES = """
   trtzoo detect yolov3-tiny.onnx dog.jpg
@@ -82,11 +82,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     _silence_opencv()
-    from ... import console
-    from ...engines.pictures.detect import detect
-    from ...engines.pictures.predictor import Predictor
-    from ...engines.pictures.sources import find_all
-    from ...engines.runtimes.open import open_runtime
+    from .... import console
+    from ....engines.pictures.detect import detect
+    from ....engines.pictures.predictor import Predictor
+    from ....engines.pictures.sources import find_all
+    from ....engines.runtimes.open import open_runtime
 
     idle = options.no_images and (options.line_width or options.hide_labels)
     require(options, not idle, "--line-width and --hide-labels are for pictures, which --no-images leaves out")
@@ -111,10 +111,10 @@ def _wanted(options: argparse.Namespace, meta: ModelMeta) -> Wanted:
     Raises:
         InputError: something that needs objects, which a classifier does not find; or no such class.
     """
-    from ...contract.classes import class_numbers
-    from ...engines.pictures.detect import Wanted
-    from ...engines.pictures.drawing import Style
-    from ...errors import InputError
+    from ....contract.classes import class_numbers
+    from ....engines.pictures.detect import Wanted
+    from ....engines.pictures.drawing import Style
+    from ....errors import InputError
 
     needs_objects = [flag for flag in ("classes", "save_coco", "save_crops") if getattr(options, flag)]
     if meta.task == "classify" and needs_objects:
@@ -131,7 +131,7 @@ def _wanted(options: argparse.Namespace, meta: ModelMeta) -> Wanted:
 
 
 def _sentence(done: Summary, task: str, runtime: str) -> str:
-    from ...files import printable
+    from ....files import printable
 
     pictures = f"{done.pictures} picture{'s' if done.pictures > 1 else ''}"
     what = f"classified {pictures}" if task == "classify" else f"{done.objects} objects in {pictures}"

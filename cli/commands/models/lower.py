@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..registry import Command
+from ...registry import Command
 
 EXAMPLES = """
   trtzoo lower with-plugin.onnx -o for-onnxruntime.onnx
@@ -19,7 +19,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ...pipeline import lower
+    from ....pipeline import lower
 
     replaced = lower(options.model, options.output, not options.no_verify)
     print(f"{options.output}: {', '.join(replaced) if replaced else 'held no plugin; copied as it is'}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..registry import Command
+from ...registry import Command
 
 EXAMPLES = """
   trtzoo download yolo11n-pose                    into the cache; prints where
@@ -29,9 +29,9 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ... import console
-    from ...zoo.catalogue import find_model
-    from ...zoo.download import download
+    from .... import console
+    from ....zoo.catalogue import find_model
+    from ....zoo.download import download
 
     if "://" not in options.source:
         model = find_model(options.source)

@@ -1,0 +1,1 @@
+"""Commands that bring in models and data, and build many at once."""
