@@ -14,12 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,9 @@ def correctness() -> Iterator[Case]:
         "v8n-efficient-int8", detect, (*E2E, "efficient", "--int8", "--calib-path", examples), reference="v8n-efficient"
     )
     yield Case("v8n-efficient-no-tf32", detect, (*E2E, "efficient"), ("--no-tf32",))
+    yield Case("v8n-obb-static-half", turned, (*E2E, "static", "--half"), reference="v8n-obb-static")
+    yield Case("v8n-cls-half", "yolov8n-cls.pt", ("--half",), reference="v8n-cls")
+    yield Case("v3-tiny-static-half", "yolov3-tiny.cfg", (*E2E, "static", "--half"), reference="v3-tiny-efficient")
 
 
 def speed() -> Iterator[Case]:
@@ -106,21 +110,62 @@ def speed() -> Iterator[Case]:
             for short, source, routes in (
                 ("v8n", "yolov8n.pt", ("efficient", "static", "plain", "onnx")),
                 ("11n-pose", "yolo11n-pose.pt", ("efficient-idx", "static", "plain")),
+                ("v3-tiny", "yolov3-tiny.cfg", ("efficient", "static")),
             ):
+                yield timed(short, source, "", batch, half)
                 for route in routes:
-                    words = (*E2E, route, "--batch-size", str(batch), *(("--half",) if half else ()))
-                    name = f"speed-{short}-{route}-b{batch}-{'fp16' if half else 'fp32'}"
-                    plain = f"speed-{short}-{route}-b{batch}-fp32"
-                    yield Case(name, source, words, reference="" if name == plain else plain)
+                    yield timed(short, source, route, batch, half)
 
 
-SETS: dict[str, Callable[[], Iterator[Case]]] = {"correctness": correctness, "speed": speed}
+def timed(short: str, source: str, route: str, batch: int, half: bool) -> Case:
+    """An engine to be timed; without a route it ends in raw heads."""
+    stem = f"speed-{short}-{route or 'raw'}-b{batch}"
+    words = (*((*E2E, route) if route else ()), "--batch-size", str(batch), *(("--half",) if half else ()))
+    name = f"{stem}-{'fp16' if half else 'fp32'}"
+    return Case(name, source, words, reference=f"{stem}-fp32" if half else "")
+
+
+def quick() -> Iterator[Case]:
+    """The same at the builder's level 2, which takes less time to build."""
+    for case in speed():
+        names = [name.replace("speed-", "level2-") for name in (case.name, case.reference)]
+        yield replace(case, name=names[0], reference=names[1], level=2)
+
+
+def judged() -> Iterator[Case]:
+    """Engines for `trtzoo val`: thresholds of an evaluation, level 0."""
+    few = (
+        *E2E,
+        "static",
+        "--conf-thres",
+        "0.001",
+        "--iou-thres",
+        "0.7",
+        "--topk-all",
+        "300",
+        "--nms-candidates",
+        "1000",
+    )
+    calibrated = ("--int8", "--calib-path", str(SHARED / "coco" / "examples"))
+    for short, source in (("v8n", "yolov8n.pt"), ("11n-pose", "yolo11n-pose.pt")):
+        for precision, words in (("fp32", ()), ("fp16", ("--half",)), ("int8", calibrated)):
+            name = f"val-{short}-{precision}"
+            yield Case(name, source, (*few, *words), reference=f"val-{short}-fp32", level=0)
+
+
+SETS: dict[str, Callable[[], Iterator[Case]]] = {
+    "correctness": correctness,
+    "speed": speed,
+    "level2": quick,
+    "val": judged,
+}
 
 
 def chosen(options: argparse.Namespace) -> list[Case]:
-    """The cases of a set, or those whose name holds one of the words."""
+    """The cases of the sets: all, those that are named, or those whose name holds one of the words."""
     cases = [case for which in options.set for case in SETS[which]()]
-    return [case for case in cases if not options.only or any(word in case.name for word in options.only)]
+    named = [case for case in cases if case.name in options.only]
+    return named or [case for case in cases if not options.only or any(word in case.name for word in options.only)]
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -162,6 +207,7 @@ def build_and_measure(case: Case, options: argparse.Namespace, left: float) -> d
     """One case: what the two processes said, or where it ended."""
     onnx, engine = options.folder / f"{case.name}.onnx", options.folder / f"{case.name}.engine"
     level = options.level if case.level is None else case.level
+    level = None if options.library == "tensorrt:8.5" else level  # levels came with 8.6
     words = [sys.executable, "-m", "trtzoo", "build", str(onnx), "-o", str(engine), *case.build, *options.flags]
     words += ["--target", options.library]
     if level is not None:
@@ -379,7 +425,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("prepare", "run", "measure", "table"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("only", nargs="*", help="cases whose name holds one of these words (default: all)")
+    parser.add_argument("only", nargs="*", help="names of cases, or words in them (default: all)")
     parser.add_argument("--set", nargs="+", choices=list(SETS), default=["correctness"])
     parser.add_argument(
         "--library", default="tensorrt:8.6", help="target of graphs and engines (default: tensorrt:8.6)"
@@ -390,9 +436,8 @@ def main() -> None:
     parser.add_argument(
         "--least", type=float, default=45, help="seconds that must be left to begin a case (default: 45)"
     )
-    parser.add_argument("--flags", nargs="*", default=[], help="further flags of every build, without their dashes")
+    parser.add_argument("--flags", type=shlex.split, default=[], help="further flags of every build, in one word")
     options = parser.parse_args()
-    options.flags = [f"--{word}" if not word.startswith("/") else word for word in options.flags]
     {"prepare": prepare, "run": run, "measure": measure, "table": table}[options.what](options)
 
 
