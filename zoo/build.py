@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import InputError, MissingDependencyError
+from ..errors import InputError, MissingDependencyError, TrtZooError
 from ..files import make_folder, sha256_of
 from .runners import Runner, StepError
 from .steps import Step
+from .store import Listing, Store
 
 STATE = ".zoo"
 """Folder of the records, in the output folder."""
@@ -107,6 +108,7 @@ def run_steps(
     report: Report | None = None,
     dry_run: bool = False,
     force: Collection[str] = (),
+    store: Store | None = None,
 ) -> list[Outcome]:
     """Do what is not up to date.
 
@@ -118,6 +120,7 @@ def run_steps(
         report: is told what happens.
         dry_run: only find out what would be done.
         force: kinds of steps that are done even if they are up to date.
+        store: that `output` stands for, where products lie behind a URL.
 
     Returns:
         What became of each step, in the order of `steps`.
@@ -131,7 +134,8 @@ def run_steps(
     _check_inputs(steps)
     with _locked(make_folder(output)) as state:
         sweep(steps)
-        record = _Record(runner, report, frozenset(force))
+        listing = Listing(store) if store else None
+        record = _Record(runner, report, frozenset(force), listing)
         tasks = [_task(pytask, step, record) for step in steps]
         with _stoppable(record):
             session = _build(pytask, tasks, state, workers, dry_run)
@@ -146,8 +150,11 @@ def run_steps(
 class _Record:
     """What happened to each step, as seen by the threads that do them."""
 
-    def __init__(self, runner: Runner, report: Report | None, force: frozenset[str]) -> None:
+    def __init__(
+        self, runner: Runner, report: Report | None, force: frozenset[str], listing: Listing | None = None
+    ) -> None:
         self._runner = runner
+        self.listing = listing
         self._force = force
         self._report = report or (lambda step, what: None)
         self._seconds: dict[str, float] = {}
@@ -162,17 +169,23 @@ class _Record:
         """
         start = time.perf_counter()
         self._report(step, "start")
-        for output in step.outputs:
-            output.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._runner(self._forced(step))
-        except StepError as error:
+            self._do(self._forced(step))
+        except (StepError, TrtZooError) as error:
             self._messages[step.id] = str(error)
             self._report(step, "failed")
             raise
         finally:
             self._seconds[step.id] = time.perf_counter() - start
         self._report(step, "done")
+
+    def _do(self, step: Step) -> None:
+        if self.listing is None:
+            for output in step.outputs:
+                output.parent.mkdir(parents=True, exist_ok=True)
+        self._runner(step)
+        if self.listing:
+            self.listing.refresh(step.outputs)
 
     def stop(self, *_: object) -> None:
         """Let nothing more be started and what runs be interrupted; a signal handler."""
@@ -236,20 +249,27 @@ def _task(pytask: Any, step: Step, record: _Record) -> Any:
     return StepTask(
         name=step.id,
         function=run,
-        depends_on={f"input{index}": _node(pytask, path) for index, path in enumerate(step.inputs)},
-        produces={f"output{index}": _node(pytask, path) for index, path in enumerate(step.outputs)},
+        depends_on={f"input{index}": _node(pytask, path, record.listing) for index, path in enumerate(step.inputs)},
+        produces={f"output{index}": _node(pytask, path, record.listing) for index, path in enumerate(step.outputs)},
     )
 
 
-def _node(pytask: Any, path: Path) -> Any:
+def _node(pytask: Any, path: Path, listing: Listing | None) -> Any:
+    if listing and listing.holds(path):
+        return _stated(pytask, path, listing.state)
     if not path.is_dir():
         return pytask.PathNode.from_path(path)
+    return _stated(pytask, path, _state_of_folder)
 
-    class FolderNode(pytask.PathNode):  # type: ignore[misc]
+
+def _stated(pytask: Any, path: Path, state_of: Callable[[Path], str | None]) -> Any:
+    """A path as pytask's node, whose state is found out by a function."""
+
+    class StatedNode(pytask.PathNode):  # type: ignore[misc]
         def state(self) -> str | None:
-            return _state_of_folder(self.path)
+            return state_of(self.path)
 
-    return FolderNode(path=path, name=str(path))
+    return StatedNode(path=path, name=str(path))
 
 
 @cache

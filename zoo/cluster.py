@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, MissingDependencyError
-from .runners import StepError, check, command_line, environment
+from .runners import StepError, check, command_line, environment, perform
 from .steps import Step
+from .store import Store
 
 RETRIES = 3
 """How often a step is started anew after its worker or node died."""
@@ -30,16 +31,17 @@ class RayRunner:
 
     Args:
         address: of the cluster ("auto", "HOST:PORT"), or "" to start one on this machine.
-        folder: that the steps start in; every node must see it under the same path.
+        folder: that the steps start in; every node must see it under the same path, unless a store is behind it.
+        store: behind it, where products lie behind a URL that every node reaches.
 
     Raises:
         MissingDependencyError: ray is not installed.
         InputError: there is no cluster at the address.
     """
 
-    def __init__(self, address: str, folder: Path) -> None:
+    def __init__(self, address: str, folder: Path, store: Store | None = None) -> None:
         self._ray = _import_ray()
-        self._folder = folder
+        self._folder, self._store = folder, store
         self._pending: set[Any] = set()
         self._lock = threading.Lock()
         self._stopped = False
@@ -73,7 +75,7 @@ class RayRunner:
                 f"no node of the cluster has the resource gpu:{step.gpu}; start one with "
                 f"`ray start --resources '{{\"gpu:{step.gpu}\": 1}}'`"
             )
-        check(step, *self._wait(step))
+        check(*self._wait(step))
 
     def stop(self) -> None:
         """Cancel what runs, and start nothing more."""
@@ -89,7 +91,7 @@ class RayRunner:
             options: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES, "scheduling_strategy": "SPREAD"}
             if step.gpu:
                 options["resources"] = {f"gpu:{step.gpu}": 1}
-            reference = self._remote.options(**options).remote(step, str(self._folder))
+            reference = self._remote.options(**options).remote(step, self._folder, self._store)
             self._pending.add(reference)
         try:
             code, err = self._ray.get(reference)
@@ -131,18 +133,19 @@ def _require_answer(address: str) -> None:
         ) from error
 
 
-def _run_command(step: Step, folder: str) -> tuple[int, bytes]:
+def _run_command(step: Step, folder: Path, store: Store | None) -> tuple[int, bytes]:
     """On a node: exit code and errors of a step's command, which dies with the worker that waits for it."""
-    done = subprocess.run(
-        command_line(step, os.getpid()),
-        cwd=folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    return done.returncode, done.stderr
+    if store:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def run(moved: Step) -> tuple[int, bytes]:
+        done = subprocess.run(
+            command_line(moved, os.getpid()), cwd=folder, env=environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stderr
+
+    return perform(step, store, run)
 
 
 def _import_ray() -> Any:

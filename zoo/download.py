@@ -22,12 +22,15 @@ from urllib.request import url2pathname
 from ..errors import InputError
 from ..files import make_folder, sha256_of, staged
 from .catalogue import CatalogueFile, find_model
+from .remote import open_url, said
 
 if TYPE_CHECKING:
     import requests
 
 BLOCK = 1 << 16
 """Bytes that are written at once; of a transfer that breaks, less than that is lost."""
+STORE_BLOCK = 1 << 22
+"""Bytes that are asked of an object store at a time."""
 TRIES = 5
 """Attempts a file; each goes on where the last one broke off."""
 TIMEOUT = (10, 30)
@@ -93,7 +96,7 @@ def download(
     """Fetch a model of the catalogue or a URL.
 
     Args:
-        source: a catalogue name, or an `http://`, `https://` or `file://` URL.
+        source: a catalogue name, or a URL: `http://`, `https://`, `file://`, or what fsspec has a plug-in for (`s3://`).
         folder: to put the files into; None takes the cache. With the suffix of a model (`.pt`), the name of a single file.
         progress: is told how far each file is.
         sha256: that a single file must have; "" takes the catalogue's, where it knows one.
@@ -104,6 +107,7 @@ def download(
 
     Raises:
         InputError: unknown name, the server refuses or stays out of reach, or the file is not the one that was asked for.
+        MissingDependencyError: the plug-in for the URL's scheme is not installed.
     """
     files = files_of(source)
     if folder and folder.suffix in MODEL_SUFFIXES and not folder.is_dir():
@@ -126,10 +130,13 @@ def _one(file: CatalogueFile, wanted: str, path: Path, progress: Progress | None
         )
     url = _mirrored(file)
     part = path.with_name(f".{path.name}.part")
-    if urlsplit(url).scheme == "file":
+    scheme = urlsplit(url).scheme
+    if scheme == "file":
         _copy(url, part)
-    else:
+    elif scheme in ("http", "https"):
         _fetch(url, part, progress)
+    else:
+        _copy_from_store(url, part, progress)
     found = sha256_of(part)
     if wanted and found != wanted:
         _drop(part)
@@ -153,6 +160,21 @@ def _copy(url: str, part: Path) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise InputError(f"{url} cannot be read: {error.strerror or error}") from error
+
+
+def _copy_from_store(url: str, part: Path, progress: Progress | None) -> None:
+    """All of a file behind a URL that fsspec knows; its plug-ins retry by themselves."""
+    system, name = open_url(url)
+    _drop(part)
+    try:
+        with said(url), system.open(name, "rb") as stream, part.open("wb") as copy:
+            while block := stream.read(STORE_BLOCK):
+                copy.write(block)
+                if progress:
+                    progress(part.name[1 : -len(".part")], copy.tell(), stream.size or 0)
+    except (FileNotFoundError, InputError) as error:
+        _drop(part)
+        raise InputError(f"{url} cannot be read: no such file" if isinstance(error, OSError) else str(error)) from error
 
 
 def _fetch(url: str, part: Path, progress: Progress | None) -> None:

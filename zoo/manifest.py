@@ -99,7 +99,7 @@ class Model(Settings, frozen=True, kw_only=True):
 
 
 class Zoo(_Strict, frozen=True, kw_only=True):
-    """The whole file. `output` is a folder, beside the file unless it is absolute."""
+    """The whole file. `output` is a folder, beside the file unless it is absolute, or a URL such as s3://BUCKET/FOLDER."""
 
     zoo: Literal[1]
     models: Annotated[list[Model], msgspec.Meta(min_length=1)]

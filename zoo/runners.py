@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from ..errors import TrtZooError
 from .steps import Step
+from .store import Store, run_beside
 
 
 class Runner(Protocol):
@@ -29,6 +31,10 @@ DONE = (0, 3)
 """Exit codes of a command that wrote what it should: done, and done with some inputs left out."""
 
 
+Run = Callable[[Step], tuple[int, bytes]]
+"""Starts a step's command and waits for it: exit code, and what it said on stderr."""
+
+
 class StepError(Exception):
     """A step failed; the message is the command's own last word."""
 
@@ -38,10 +44,11 @@ class LocalRunner:
 
     Args:
         folder: that they start in.
+        store: behind it, where products lie behind a URL.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, store: Store | None = None) -> None:
+        self._folder, self._store = folder, store
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._stopped = False
@@ -52,11 +59,7 @@ class LocalRunner:
         Raises:
             StepError: it failed, or everything was stopped.
         """
-        process = self._start(step)
-        _, err = process.communicate()
-        with self._lock:
-            self._running.discard(process)
-        check(step, process.returncode, err)
+        check(*perform(step, self._store, self._run))
 
     @property
     def workers(self) -> int:
@@ -70,6 +73,13 @@ class LocalRunner:
             for process in self._running:
                 with suppress(OSError):
                     process.send_signal(signal.SIGINT)
+
+    def _run(self, step: Step) -> tuple[int, bytes]:
+        process = self._start(step)
+        _, err = process.communicate()
+        with self._lock:
+            self._running.discard(process)
+        return process.returncode, err
 
     def _start(self, step: Step) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -94,17 +104,39 @@ def environment() -> Mapping[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-def check(step: Step, code: int, err: bytes) -> None:
-    """See that a step ended well and wrote everything.
+def perform(step: Step, store: Store | None, run: Run) -> tuple[int, bytes]:
+    """Run a step where its files are, or are brought to, and see that it wrote everything.
+
+    Args:
+        step: the step.
+        store: that keeps its files; None where they lie where the step says.
+        run: starts the command and waits for it.
+
+    Returns:
+        Its exit code and what it said on stderr.
+    """
+
+    def whole(moved: Step) -> tuple[int, bytes]:
+        code, err = run(moved)
+        missing = [path.name for path in moved.outputs if not path.exists()]
+        if code in DONE and missing:
+            return 1, f"error: `trtzoo {step.command[0]}` ended well but wrote no {', '.join(missing)}".encode()
+        return code, err
+
+    try:
+        return whole(step) if store is None else run_beside(store, step, whole)
+    except TrtZooError as error:
+        return 1, f"error: {error}".encode()
+
+
+def check(code: int, err: bytes) -> None:
+    """See that a step ended well.
 
     Raises:
-        StepError: it did not, or left an output out.
+        StepError: it did not; the message is its last word.
     """
     if code not in DONE:
         raise StepError(_last_words(code, err))
-    missing = [path.name for path in step.outputs if not path.exists()]
-    if missing:
-        raise StepError(f"`trtzoo {step.command[0]}` ended well but wrote no {', '.join(missing)}")
 
 
 def _last_words(code: int, err: bytes) -> str:

@@ -10,7 +10,7 @@ A step is data. Its command line is all that it does, so that a changed setting 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,9 +69,8 @@ def steps_of(zoo: Zoo, base: Path, output: Path) -> list[Step]:
 
 
 def _of_model(model: Model, base: Path, output: Path) -> Iterator[Step]:
-    source, fetch = _source(model, base, output)
-    if fetch:
-        yield fetch
+    source, fetches = _source(model, base, output)
+    yield from fetches
     made: set[Path] = set()
     for precision in model.precisions or []:
         for target in model.targets or []:
@@ -81,34 +80,35 @@ def _of_model(model: Model, base: Path, output: Path) -> Iterator[Step]:
                     yield step if model.verify else unchecked(step)
 
 
-def _source(model: Model, base: Path, output: Path) -> tuple[Source, Step | None]:
-    """A model's files, and the step that fetches them where they are not here."""
+def _source(model: Model, base: Path, output: Path) -> tuple[Source, list[Step]]:
+    """A model's files, and the steps that fetch those which are not here."""
     path = (base / model.source).resolve()
-    if path.exists():
-        return _local(model, path, base), None
+    fetches = [] if path.exists() else [_fetch(model, model.source, "", output)]
+    files = fetches[0].outputs if fetches else (path,)
+    options: list[str] = []
+    for flag, source in (("weights", model.weights), ("names", model.names)):
+        if source and "://" in source:
+            fetches.append(_fetch(model, source, f"-{flag}", output))
+        if source:
+            file = fetches[-1].outputs[0] if "://" in source else (base / source).resolve()
+            files, options = (*files, file), [*options, f"--{flag}", str(file)]
+    return Source(files[0], (*files, *_beside(files[0], options)), tuple(options)), fetches
+
+
+def _beside(file: Path, options: Sequence[str]) -> Iterator[Path]:
+    """The files of the same stem that a command reads without being told: a cfg's weights, a model's names."""
+    if file.suffix.lower() == ".cfg" and "--weights" not in options and file.exists():
+        yield file.with_suffix(".weights")
+    if "--names" not in options and file.with_suffix(".names").exists():
+        yield file.with_suffix(".names")
+
+
+def _fetch(model: Model, source: str, what: str, output: Path) -> Step:
     folder = output / "sources" / model.name
-    files = tuple(folder / file.name for file in files_of(model.source))
-    command = ["download", model.source, "-o", str(folder)]
-    if model.sha256:
-        command += ["--sha256", model.sha256]
-    step = Step(f"{model.name}/fetch", model.name, "fetch", tuple(command), (), files)
-    return _with_names(Source(files[0], files), model, base), step
-
-
-def _local(model: Model, path: Path, base: Path) -> Source:
-    weights = (base / model.weights).resolve() if model.weights else path.with_suffix(".weights")
-    if path.suffix.lower() != ".cfg" and not model.weights:
-        return _with_names(Source(path, (path,)), model, base)
-    options = ("--weights", str(weights)) if model.weights else ()
-    return _with_names(Source(path, (path, weights), options), model, base)
-
-
-def _with_names(source: Source, model: Model, base: Path) -> Source:
-    if model.names:
-        names = (base / model.names).resolve()
-        return Source(source.model, (*source.files, names), (*source.options, "--names", str(names)))
-    beside = source.model.with_suffix(".names")
-    return Source(source.model, (*source.files, beside), source.options) if beside.exists() else source
+    files = tuple(folder / file.name for file in files_of(source))
+    known = ("--sha256", model.sha256) if model.sha256 and not what else ()
+    command = ("download", source, "-o", str(folder), *known)
+    return Step(f"{model.name}/fetch{what}", model.name, "fetch", command, (), files)
 
 
 def _of_variant(

@@ -6,17 +6,20 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import shelf
 
 from trtzoo.errors import InputError
 from trtzoo.zoo.build import run_steps
 from trtzoo.zoo.cluster import RayRunner
 from trtzoo.zoo.runners import LocalRunner
 from trtzoo.zoo.steps import Step
+from trtzoo.zoo.store import Store
 
 os.environ.update({"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"})
 ray = pytest.importorskip("ray", reason="`pip install trtzoo[ray]`")
@@ -27,10 +30,13 @@ MEMORY = 100 << 20
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    """A head that runs nothing, and one node with one CPU and a GPU of the label sm86."""
+def cluster(tmp_path_factory):
+    """A head that runs nothing, and one node with one CPU and a GPU of the label sm86; all know the plug-in for `shelf://`."""
     from ray.cluster_utils import Cluster
 
+    before, plugin = list(sys.path), tmp_path_factory.mktemp("plugin")
+    shelf.install(plugin)
+    os.environ["PYTHONPATH"] = str(plugin)
     with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
         made = Cluster(
             initialize_head=True,
@@ -39,6 +45,8 @@ def cluster():
         made.add_node(num_cpus=1, resources={"gpu:sm86": 1}, object_store_memory=MEMORY)
     yield made
     made.shutdown()
+    sys.path[:] = before
+    del os.environ["PYTHONPATH"]
 
 
 @pytest.fixture
@@ -68,6 +76,27 @@ def test_a_cluster_writes_the_same_bytes_as_this_process(runner, tmp_path):
     for one, other in zip(there, here, strict=True):
         assert one.outputs[0].read_bytes() == other.outputs[0].read_bytes()
     assert set(states(run_steps(there, tmp_path / "out", LocalRunner(tmp_path))).values()) == {("unchanged", "")}
+
+
+def test_products_in_a_store_are_the_same_bytes(cluster, tmp_path):
+    """Nodes share no folder: what the first step of each chain wrote reaches the second through the store alone."""
+    store = Store(f"shelf://{tmp_path}/shelf", tmp_path / "nowhere")
+    flags = {"rows": ("--end2end",), "half": ("--end2end", "--half")}
+    there = [convert(tmp_path, name, *more, parent="nowhere") for name, more in flags.items()]
+    config = store.root / "triton" / "rows" / "config.pbtxt"
+    command = ("triton", str(there[0].outputs[0]), "-o", str(store.root / "triton"), "--name", "rows")
+    there.append(Step("rows/triton", "bundle", "bundle", command, there[0].outputs, (config,)))
+    here = [convert(tmp_path, name, *more, parent="here") for name, more in flags.items()]
+    run_steps(here, tmp_path / "here", LocalRunner(tmp_path))
+    with RayRunner(cluster.address, tmp_path / "state", store) as runner:
+        found = states(run_steps(there, tmp_path / "state", runner, runner.workers, store=store))
+        assert set(found.values()) == {("done", "")}
+        found = states(run_steps(there, tmp_path / "state", runner, runner.workers, store=store))
+        assert set(found.values()) == {("unchanged", "")}
+    for step in here:
+        assert (tmp_path / "shelf" / step.outputs[0].name).read_bytes() == step.outputs[0].read_bytes()
+    assert (tmp_path / "shelf" / "triton" / "rows" / "1" / "model.onnx").stat().st_size > 1000
+    assert not [path for path in store.root.rglob("*") if path.is_file()]
 
 
 def test_a_gpu_that_no_node_has_fails_its_steps_alone(runner, tmp_path):

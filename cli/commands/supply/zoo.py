@@ -14,6 +14,7 @@ from ...registry import Command
 if TYPE_CHECKING:
     from ....zoo.build import Outcome
     from ....zoo.steps import Step
+    from ....zoo.store import Store
 
 EXAMPLES = """
   trtzoo zoo build zoo.yaml                       everything that is not up to date
@@ -71,9 +72,9 @@ def _build(options: argparse.Namespace) -> int:
         not options.target or options.config,
         "--target goes with --config; in a zoo.yaml, targets stand in the file",
     )
-    steps, output = _steps(options)
+    steps, output, store = _steps(options)
     steps = chosen(steps, options.only)
-    with _runner(options, output) as runner:
+    with _runner(options, output, store) as runner:
         steps, left_out = fitting(steps, runner.gpus if options.ray else options.gpu)
         for step in left_out:
             console.note(
@@ -82,15 +83,17 @@ def _build(options: argparse.Namespace) -> int:
         with console.progress("building") as progress:
             outcomes = run_steps(
                 steps, output, runner, options.jobs or runner.workers, _reporter(len(steps), progress, options.verbose),
-                options.dry_run, _forced(options),
+                options.dry_run, _forced(options), store,
             )  # fmt: skip
-    return _tell(outcomes, output, options)
+    return _tell(outcomes, output, store, options)
 
 
-def _steps(options: argparse.Namespace) -> tuple[list[Step], Path]:
-    """The steps that the file asks for, and the folder that keeps the records."""
+def _steps(options: argparse.Namespace) -> tuple[list[Step], Path, Store | None]:
+    """The steps that the file asks for, the folder that keeps the records, and what is behind it."""
     from ....zoo.steps import steps_of, unchecked
+    from ....zoo.store import place_of
 
+    store = None
     if options.config:
         from ....zoo.single import read_config, single_steps
 
@@ -103,13 +106,13 @@ def _steps(options: argparse.Namespace) -> tuple[list[Step], Path]:
 
         zoo = read_zoo(options.file)
         base = options.file.resolve().parent
-        output = (base / zoo.output).resolve()
+        output, store = place_of(zoo.output, base)
         steps = steps_of(zoo, base, output)
     kept = [step for step in steps if step.kind == "fetch" or not options.download_only]
-    return [unchecked(step) for step in kept] if options.skip_verify and options.file else kept, output
+    return [unchecked(step) for step in kept] if options.skip_verify and options.file else kept, output, store
 
 
-def _runner(options: argparse.Namespace, output: Path) -> Any:
+def _runner(options: argparse.Namespace, output: Path, store: Store | None) -> Any:
     """A context that gives what runs the steps."""
     from ....files import make_folder
 
@@ -117,10 +120,10 @@ def _runner(options: argparse.Namespace, output: Path) -> Any:
     if options.ray is None:
         from ....zoo.runners import LocalRunner
 
-        return nullcontext(LocalRunner(folder))
+        return nullcontext(LocalRunner(folder, store))
     from ....zoo.cluster import RayRunner
 
-    return RayRunner("" if options.ray == LOCAL else options.ray, folder)
+    return RayRunner("" if options.ray == LOCAL else options.ray, folder, store)
 
 
 def _forced(options: argparse.Namespace) -> set[str]:
@@ -148,7 +151,7 @@ def _reporter(total: int, progress: Any, verbose: bool) -> Any:
     return report
 
 
-def _tell(outcomes: Sequence[Outcome], output: Path, options: argparse.Namespace) -> int:
+def _tell(outcomes: Sequence[Outcome], output: Path, store: Store | None, options: argparse.Namespace) -> int:
     """The summary, on the terminal and in OUTPUT/zoo.json; the exit code."""
     import json
 
@@ -159,11 +162,16 @@ def _tell(outcomes: Sequence[Outcome], output: Path, options: argparse.Namespace
     document = to_document(outcomes, output)
     if not options.dry_run:
         write_json(output / "zoo.json", document)
+        if store:
+            store.put(output, [Path("zoo.json")])
     if options.json:
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
         console.table("", ["model", "steps", "seconds"], rows(outcomes))
-        print(f"{output}: " + ", ".join(f"{count} {state}" for state, count in counts(outcomes).items()))
+        print(
+            f"{store.url if store else output}: "
+            + ", ".join(f"{count} {state}" for state, count in counts(outcomes).items())
+        )
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
     for outcome in failed:
         console.say(f"{outcome.step.id}: {outcome.message}")
