@@ -53,7 +53,7 @@ entrypoint()
 """
 """`yolo`, with an NMS of the framework's own where torchvision's compiled operators do not fit the torch installed."""
 
-SUPPORT = Path(__file__).resolve().parents[1] / "tests" / "support"
+SUPPORT = Path(__file__).resolve().parents[1] / "tests" / "support" / "oracles"
 
 
 @dataclass(frozen=True)

@@ -45,12 +45,12 @@ def learn(model: Path, pictures: Path, out: Path, limits: Limits) -> None:
     from trtzoo.converters import read_network
     from trtzoo.converters.network import to_graph
     from trtzoo.converters.options import ReadOptions
-    from trtzoo.evaluation.calibration import cache
-    from trtzoo.evaluation.calibration.bias import corrected_biases
+    from trtzoo.evaluation.calibration.correction.bias import corrected_biases
     from trtzoo.evaluation.calibration.distill.settings import DistillSettings
     from trtzoo.evaluation.calibration.distill.training import distil
     from trtzoo.evaluation.calibration.pictures import PictureReader, choose
-    from trtzoo.evaluation.calibration.ranges import read_ranges
+    from trtzoo.evaluation.calibration.ranges import cache
+    from trtzoo.evaluation.calibration.ranges.files import read_ranges
     from trtzoo.graph_passes.precision.qdq.points import find_points
 
     start = time.monotonic()

@@ -36,10 +36,10 @@ from trtzoo.contract.properties import to_properties
 from trtzoo.engines.pictures.sources import read_picture
 from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
 from trtzoo.evaluation.calibration.calibrate import Calibration, calibrate
-from trtzoo.evaluation.calibration.collect import collect, thresholds
-from trtzoo.evaluation.calibration.heads import head_error, head_outputs
-from trtzoo.evaluation.calibration.methods import Threshold
+from trtzoo.evaluation.calibration.judging.heads import head_error, head_outputs
 from trtzoo.evaluation.calibration.pictures import PictureReader, choose
+from trtzoo.evaluation.calibration.ranges.collect import collect, thresholds
+from trtzoo.evaluation.calibration.ranges.methods import Threshold
 from trtzoo.evaluation.calibration.session import open_session
 from trtzoo.evaluation.calibration.settings import CalibrationSettings
 from trtzoo.graph.skeleton import load_all

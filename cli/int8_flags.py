@@ -105,7 +105,7 @@ def int8_settings(options: argparse.Namespace) -> CalibrationSettings:
     Raises:
         InputError: a number out of range, an unknown method, or nothing to calibrate with.
     """
-    from ..evaluation.calibration.methods import Threshold, parse_method
+    from ..evaluation.calibration.ranges.methods import Threshold, parse_method
     from ..evaluation.calibration.settings import CalibrationSettings
     from ..graph_passes.precision.qdq.points import QdqSettings
 

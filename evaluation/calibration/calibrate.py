@@ -16,12 +16,12 @@ from ...files import sha256_of
 from ...graph.writer import write_onnx
 from ...graph_passes.precision.qdq.insert import Quantisation
 from ...graph_passes.precision.qdq.points import Points, find_points
-from . import cache
-from .bias import corrected_biases
-from .collect import collect, thresholds
+from .correction.bias import corrected_biases
 from .pictures import PictureReader, Sample, choose, digest, with_letterbox
 from .progress import Progress, no_progress
-from .ranges import read_ranges, shared_ranges
+from .ranges import cache
+from .ranges.collect import collect, thresholds
+from .ranges.files import read_ranges, shared_ranges
 from .settings import CalibrationSettings
 
 FEW = 100

@@ -14,14 +14,14 @@ from ...contract.target import parse_target
 from ...converters.network import Network
 from ...errors import InputError, MissingDependencyError, UnsupportedError
 from ...graph_passes.precision.qdq.insert import Quantisation, to_int8
-from . import cache
-from .bias import corrected_biases
 from .calibrate import Calibration, calibrate
-from .compare import Comparison, compare_models
-from .every import every_threshold
+from .correction.bias import corrected_biases
+from .judging.compare import Comparison, compare_models
 from .pictures import PictureReader, with_letterbox
 from .progress import Progress, no_progress
-from .ranges import write_tensorrt_cache
+from .ranges import cache
+from .ranges.every import every_threshold
+from .ranges.files import write_tensorrt_cache
 from .settings import CalibrationSettings
 
 

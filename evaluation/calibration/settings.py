@@ -9,7 +9,7 @@ from ...errors import InputError
 from ...files import StrPath
 from ...graph_passes.precision.qdq.points import QdqSettings
 from .distill.settings import DistillSettings
-from .methods import Threshold
+from .ranges.methods import Threshold
 
 Recovery = Literal["bias", "distill", "none"]
 RECOVERIES: tuple[Recovery, ...] = get_args(Recovery)

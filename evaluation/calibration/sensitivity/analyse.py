@@ -13,8 +13,8 @@ from ....errors import InputError
 from ....graph.weights import Array
 from ....graph_passes.precision.qdq.insert import Quantisation, to_int8
 from ....graph_passes.precision.qdq.points import Points, find_points
-from ..bias import corrected_biases
 from ..calibrate import Calibration
+from ..correction.bias import corrected_biases
 from ..pictures import PictureReader, with_letterbox
 from ..progress import Clock, Progress, no_progress
 from ..settings import CalibrationSettings

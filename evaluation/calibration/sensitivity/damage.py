@@ -23,8 +23,8 @@ from ....contract.nms import Suppression
 from ....engines.pictures.detections import Detections
 from ....engines.pictures.predictor import Predictor
 from ....graph.weights import Array
-from ..compare import matched_scores
-from ..heads import head_error, head_tensors
+from ..judging.compare import matched_scores
+from ..judging.heads import head_error, head_tensors
 from ..pictures import PictureReader
 from ..session import open_session
 

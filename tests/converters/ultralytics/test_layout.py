@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not importlib.util.find_spec("ultralytics"), reason="needs the original framework"),
 ]
 
-SCRIPT = Path(__file__).resolve().parents[2] / "support" / "framework_predictions.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "support" / "oracles" / "framework_predictions.py"
 END2END = EndToEnd(NmsSettings(conf_thres=0.25, iou_thres=0.7, topk_all=300, candidates=3840))
 
 CASES = {

@@ -6,11 +6,11 @@ from int8_graphs import conv
 from small_graphs import foreign_graph, run
 from tiny_models import tiny_detector
 
-from trtzoo.evaluation.calibration import bias
-from trtzoo.evaluation.calibration.bias import corrected_biases
-from trtzoo.evaluation.calibration.derivatives import derivative_of
-from trtzoo.evaluation.calibration.heads import head_error, head_outputs
-from trtzoo.evaluation.calibration.lockstep import LayerwiseRun
+from trtzoo.evaluation.calibration.correction import bias
+from trtzoo.evaluation.calibration.correction.bias import corrected_biases
+from trtzoo.evaluation.calibration.correction.derivatives import derivative_of
+from trtzoo.evaluation.calibration.correction.lockstep import LayerwiseRun
+from trtzoo.evaluation.calibration.judging.heads import head_error, head_outputs
 from trtzoo.graph_passes.precision.qdq.insert import Quantisation, to_int8
 from trtzoo.graph_passes.precision.qdq.layers import Activation, activation_of
 from trtzoo.graph_passes.precision.qdq.points import find_points

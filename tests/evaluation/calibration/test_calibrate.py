@@ -11,13 +11,13 @@ from tiny_models import tiny_detector
 from trtzoo.engines.pictures.preprocess import prepare
 from trtzoo.engines.pictures.sources import read_picture
 from trtzoo.errors import InputError
-from trtzoo.evaluation.calibration import cache
 from trtzoo.evaluation.calibration import calibrate as module
 from trtzoo.evaluation.calibration.calibrate import calibrate
-from trtzoo.evaluation.calibration.collect import collect
-from trtzoo.evaluation.calibration.counts import Counts
-from trtzoo.evaluation.calibration.methods import Threshold
 from trtzoo.evaluation.calibration.pictures import PictureReader, choose, with_letterbox
+from trtzoo.evaluation.calibration.ranges import cache
+from trtzoo.evaluation.calibration.ranges.collect import collect
+from trtzoo.evaluation.calibration.ranges.counts import Counts
+from trtzoo.evaluation.calibration.ranges.methods import Threshold
 from trtzoo.evaluation.calibration.settings import CalibrationSettings
 from trtzoo.graph_passes.precision.qdq.insert import Quantisation
 from trtzoo.graph_passes.precision.qdq.points import QdqSettings

@@ -6,7 +6,7 @@ import pytest
 from tiny_models import tiny_detector
 
 from trtzoo.engines.pictures.detections import Detections, no_detections
-from trtzoo.evaluation.calibration.compare import compare, compare_models
+from trtzoo.evaluation.calibration.judging.compare import compare, compare_models
 from trtzoo.graph_passes.precision.qdq.insert import Quantisation, to_int8
 from trtzoo.graph_passes.precision.qdq.points import find_points
 

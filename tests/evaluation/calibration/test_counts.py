@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trtzoo.evaluation.calibration.counts import LARGE, STEP, Counts, merged, no_counts
+from trtzoo.evaluation.calibration.ranges.counts import LARGE, STEP, Counts, merged, no_counts
 
 RNG = np.random.default_rng(3)
 VALUES = (RNG.normal(size=5000) ** 3).astype(np.float32)

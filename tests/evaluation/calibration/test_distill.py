@@ -12,7 +12,6 @@ from tiny_models import tiny_detector, tiny_network
 from trtzoo.converters.network import Network, to_graph
 from trtzoo.converters.vocabulary.ops import Conv
 from trtzoo.errors import InputError, UnsupportedError
-from trtzoo.evaluation.calibration import cache
 from trtzoo.evaluation.calibration.calibrate import calibrate
 from trtzoo.evaluation.calibration.distill import training
 from trtzoo.evaluation.calibration.distill.loss import (
@@ -26,10 +25,11 @@ from trtzoo.evaluation.calibration.distill.loss import (
 from trtzoo.evaluation.calibration.distill.settings import DistillSettings
 from trtzoo.evaluation.calibration.distill.student import StudentOps, fake_quantised
 from trtzoo.evaluation.calibration.distill.training import distil
-from trtzoo.evaluation.calibration.heads import head_error, head_outputs
+from trtzoo.evaluation.calibration.judging.heads import head_error, head_outputs
 from trtzoo.evaluation.calibration.pictures import PictureReader
 from trtzoo.evaluation.calibration.progress import no_progress
 from trtzoo.evaluation.calibration.quantise import quantise
+from trtzoo.evaluation.calibration.ranges import cache
 from trtzoo.evaluation.calibration.settings import CalibrationSettings
 from trtzoo.graph.weights import Weight
 from trtzoo.graph_passes.precision.qdq.insert import Quantisation, to_int8

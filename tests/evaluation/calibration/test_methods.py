@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from trtzoo.errors import InputError
-from trtzoo.evaluation.calibration.counts import Counts, no_counts
-from trtzoo.evaluation.calibration.methods import CANDIDATES, METHODS, Threshold, parse_method, threshold
+from trtzoo.evaluation.calibration.ranges.counts import Counts, no_counts
+from trtzoo.evaluation.calibration.ranges.methods import CANDIDATES, METHODS, Threshold, parse_method, threshold
 
 RNG = np.random.default_rng(5)
 VALUES = RNG.standard_t(3, size=200_000).astype(np.float32)[: 1 << 16]

@@ -10,10 +10,10 @@ from tiny_models import tiny_detector
 
 from trtzoo.errors import InputError
 from trtzoo.evaluation.calibration.calibrate import Calibration
-from trtzoo.evaluation.calibration.every import every_threshold
-from trtzoo.evaluation.calibration.methods import Threshold
 from trtzoo.evaluation.calibration.pictures import PictureReader, choose
-from trtzoo.evaluation.calibration.ranges import parse_tensorrt_cache, read_ranges, shared_ranges, tensorrt_cache
+from trtzoo.evaluation.calibration.ranges.every import every_threshold
+from trtzoo.evaluation.calibration.ranges.files import parse_tensorrt_cache, read_ranges, shared_ranges, tensorrt_cache
+from trtzoo.evaluation.calibration.ranges.methods import Threshold
 from trtzoo.evaluation.calibration.settings import CalibrationSettings
 from trtzoo.graph_passes.precision.qdq.insert import Quantisation
 from trtzoo.graph_passes.precision.qdq.points import Points, find_points

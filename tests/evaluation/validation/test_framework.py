@@ -74,7 +74,7 @@ def write_fibrils(root: Path) -> None:
 def official(sets, tmp_path_factory) -> dict[str, dict[str, float]]:
     """The framework's figures of every case, from one process."""
     folder = tmp_path_factory.mktemp("framework")
-    script = Path(__file__).resolve().parents[2] / "support" / "framework_validation.py"
+    script = Path(__file__).resolve().parents[2] / "support" / "oracles" / "framework_validation.py"
     arguments = [
         str(part)
         for model, data, size, *head in CASES.values()

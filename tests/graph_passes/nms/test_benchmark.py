@@ -11,12 +11,12 @@ from nms_reference import reference_rows
 
 from trtzoo.contract.nms import NmsSettings
 
-FOLDER = Path(__file__).parents[3] / "benchmarks"
+FOLDER = Path(__file__).parents[3] / "benchmarks" / "nms"
 
 
 def test_formulations_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
-    import nms_forms as benchmark
+    import forms as benchmark
 
     shape = (2, 150, 3)
     for form, function in benchmark.FORMS.items():

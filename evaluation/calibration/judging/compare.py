@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ...contract.meta import ModelMeta
-from ...contract.properties import to_properties
-from ...engines.pictures.detections import Detections
-from ...engines.pictures.nms import overlaps
-from ...engines.pictures.predictor import Predictor
-from ...engines.runtimes.onnxruntime import OnnxRuntime
-from ...graph.weights import Array
-from ...graph.writer import write_onnx
-from .pictures import PictureReader
-from .progress import Clock, Progress, no_progress
+from ....contract.meta import ModelMeta
+from ....contract.properties import to_properties
+from ....engines.pictures.detections import Detections
+from ....engines.pictures.nms import overlaps
+from ....engines.pictures.predictor import Predictor
+from ....engines.runtimes.onnxruntime import OnnxRuntime
+from ....graph.weights import Array
+from ....graph.writer import write_onnx
+from ..pictures import PictureReader
+from ..progress import Clock, Progress, no_progress
 
 SAME = 0.5
 """Two boxes of a class with at least this IoU are the same object."""

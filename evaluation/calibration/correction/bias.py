@@ -17,15 +17,15 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ...contract.meta import ModelMeta
-from ...graph.skeleton import weight_of
-from ...graph.weights import Array
-from ...graph_passes.precision.qdq.insert import Quantisation, to_int8
-from ...graph_passes.precision.qdq.layers import activation_of
-from ...graph_passes.precision.qdq.points import Points
+from ....contract.meta import ModelMeta
+from ....graph.skeleton import weight_of
+from ....graph.weights import Array
+from ....graph_passes.precision.qdq.insert import Quantisation, to_int8
+from ....graph_passes.precision.qdq.layers import activation_of
+from ....graph_passes.precision.qdq.points import Points
+from ..progress import Clock, Progress, no_progress
 from .derivatives import Derivative, derivative_of
 from .lockstep import LayerwiseRun
-from .progress import Clock, Progress, no_progress
 
 
 def corrected_biases(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from nvinfer import Object
 
-DRIVER = Path(__file__).resolve().parents[1] / "bundles" / "data" / "driver.cpp"
+DRIVER = Path(__file__).resolve().parents[2] / "bundles" / "data" / "driver.cpp"
 STRICT = ("-std=c++17", "-Wall", "-Wextra", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
 TYPES = {"float32": 0, "float16": 1, "int8": 2, "int32": 3, "int64": 4, "uint8": 5}

@@ -1,6 +1,6 @@
 """Greedy NMS beside fast NMS, by accuracy on labelled pictures.
 
-    python benchmarks/fast_nms.py [--pictures 150] [--model yolov8n.pt]
+    python benchmarks/nms/fast.py [--pictures 150] [--model yolov8n.pt]
 
 Ultralytics suppresses oriented boxes by fast NMS. No oriented model with labelled pictures is at hand, so an upright one stands
 for it: its boxes are suppressed as oriented ones of angle 0 by ProbIoU, and as upright ones by IoU, by either rule. AP is COCO's
@@ -29,7 +29,7 @@ from trtzoo.engines.pictures.detections import Detections
 from trtzoo.engines.pictures.nms import select
 from trtzoo.graph.weights import Array
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 RULES = tuple(product(("ProbIoU", "IoU"), (0.45, 0.7), (False, True)))
 """Overlap, threshold, and whether it is fast NMS."""
 

@@ -1,9 +1,9 @@
 """What NMS in the graph costs: every route, two slower formulations, Ultralytics' export, and torch, in one table.
 
-    python benchmarks/nms.py                             build the graphs and time them on ONNX Runtime's CPU
-    python benchmarks/nms.py --write DIR                 only build them
-    python benchmarks/nms.py --read DIR --device cuda    time them where trtzoo need not be installed
-    python benchmarks/nms.py --read DIR --device cuda --cuda-graph --only static
+    python benchmarks/nms/routes.py                             build the graphs and time them on ONNX Runtime's CPU
+    python benchmarks/nms/routes.py --write DIR                 only build them
+    python benchmarks/nms/routes.py --read DIR --device cuda    time them where trtzoo need not be installed
+    python benchmarks/nms/routes.py --read DIR --device cuda --cuda-graph --only static
 
 The graphs take boxes [B, A, 4] and scores [B, A, C] and end in 100 rows an image, thresholds 0.25 and 0.45, the best
 class of each anchor. `sparse` has 20 objects with 10 overlapping boxes each above the threshold; in `dense` every
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nms_forms import CONF, IOU, ROWS, Array, Entry, build, inputs, predictions
+from forms import CONF, IOU, ROWS, Array, Entry, build, inputs, predictions
 
 SHAPES = ((1, 8400, 1), (1, 8400, 80), (8, 8400, 80), (1, 25200, 80))
 EFFICIENT_NMS = {

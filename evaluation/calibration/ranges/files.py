@@ -10,10 +10,10 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...errors import InputError
-from ...files import atomic_write, require_file
-from ...graph_passes.precision.qdq.insert import LEVELS, Quantisation
-from ...graph_passes.precision.qdq.points import Points
+from ....errors import InputError
+from ....files import atomic_write, require_file
+from ....graph_passes.precision.qdq.insert import LEVELS, Quantisation
+from ....graph_passes.precision.qdq.points import Points
 from . import cache
 
 ALGORITHM = "EntropyCalibration2"

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-DATA = Path(__file__).resolve().parents[1] / "converters" / "wongkinyiu" / "data"
+DATA = Path(__file__).resolve().parents[2] / "converters" / "wongkinyiu" / "data"
 GAINS = {"v9_c": 1.35, "v9_t": 1.35, "v9_gelan_c": 1.35, "v9_gelan_t": 1.35, "v9_cf": 1.35}
 """Spread of the weights, where it is not 1.2: none of the scores is saturated."""
 

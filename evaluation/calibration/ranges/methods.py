@@ -14,8 +14,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ...errors import InputError
-from ...graph.weights import Array
+from ....errors import InputError
+from ....graph.weights import Array
 from .counts import Counts
 
 Method = Literal["percentile", "lp", "mse", "minmax", "entropy"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ...contract.meta import ModelMeta
-from ...graph_passes.precision.body import find_body
-from .calibrate import Calibration
+from ....contract.meta import ModelMeta
+from ....graph_passes.precision.body import find_body
+from ..calibrate import Calibration
+from ..pictures import PictureReader, with_letterbox
+from ..progress import Progress, no_progress
+from ..settings import CalibrationSettings
 from .collect import collect
 from .counts import Counts
 from .methods import threshold
-from .pictures import PictureReader, with_letterbox
-from .progress import Progress, no_progress
-from .settings import CalibrationSettings
 
 
 def every_threshold(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ...errors import InputError
-from ...graph.weights import Array
-from ...graph_passes.precision.qdq.points import Points
+from ....errors import InputError
+from ....graph.weights import Array
+from ....graph_passes.precision.qdq.points import Points
+from ..progress import Clock, Progress, no_progress
+from ..session import open_session
 from .counts import Counter, Counts, merged
 from .methods import Threshold, threshold
-from .progress import Clock, Progress, no_progress
-from .session import open_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError
-from ...files import atomic_write, make_folder, write_json
-from ...graph.weights import Array
-from ...graph_passes.precision.qdq.insert import Quantisation
+from ....errors import InputError
+from ....files import atomic_write, make_folder, write_json
+from ....graph.weights import Array
+from ....graph_passes.precision.qdq.insert import Quantisation
 
 SCHEMA = 2
 Key = Mapping[str, Any]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...graph.weights import Array
-from ...graph_passes.precision.qdq.layers import Activation
+from ....graph.weights import Array
+from ....graph_passes.precision.qdq.layers import Activation
 
 Derivative = Callable[[Array], Array]
 """float32 values before the activation -> its slope there, same shape."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
-from ...graph.weights import Array
-from .session import session_of
+from ....graph.weights import Array
+from ..session import session_of
 
 
 @dataclass(frozen=True)

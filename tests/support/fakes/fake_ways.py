@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-BINDINGS = Path(__file__).resolve().parents[1] / "engines" / "library" / "data" / "bindings.json"
+BINDINGS = Path(__file__).resolve().parents[2] / "engines" / "library" / "data" / "bindings.json"
 NO_CUDA_8 = "CUDA initialization failure with error: 35"
 NO_CUDA_BUILDER_8 = (
     "CUDA initialization failure with error: 35. Please check your CUDA installation:  "

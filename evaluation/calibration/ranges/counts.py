@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...graph.weights import Array
+from ....graph.weights import Array
 
 PREFIXES = 1 << 16
 MAGNITUDES = 1 << 15

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from ...graph.weights import Array
-from ...graph_passes.precision.qdq.layers import final_layers
-from .session import open_session
+from ....graph.weights import Array
+from ....graph_passes.precision.qdq.layers import final_layers
+from ..session import open_session
 
 
 def head_tensors(graph: gs.Graph) -> list[str]:
