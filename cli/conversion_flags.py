@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ..contract.choices import AXIS_ORDERS, FRAME_COLOURS, LAYOUTS, ROUTE_CHOICES
-from .flags import add_class_thresholds, add_thresholds, dashed, nms_settings, positive, read_options, require
+from ..contract.choices import AXIS_ORDERS, FRAME_COLOURS, LAYOUTS
+from .flags import add_nms, dashed, nms_settings, positive, read_options, require
 from .int8_flags import INT8_FLAGS, add_int8, int8_settings
 
 if TYPE_CHECKING:
@@ -50,23 +50,8 @@ def add_conversion(parser: argparse.ArgumentParser) -> None:
     add_int8(parser)
     end2end = parser.add_argument_group("NMS in the graph")
     end2end.add_argument("--end2end", action="store_true", help="end in detections instead of raw heads")
-    end2end.add_argument("--nms", choices=ROUTE_CHOICES, help="how boxes are suppressed (default: auto)")
-    end2end.add_argument(
-        "--nms-candidates",
-        type=positive,
-        metavar="M",
-        help="best (anchor, class) pairs that enter the NMS, at most 3840 (default: 1000; 3840 where K is 1000 or more; "
-        "static: 512, or twice K)",
-    )
-    end2end.add_argument(
-        "--nms-steps",
-        type=positive,
-        metavar="T",
-        help="steps of --nms static, which is exact while no chain of suppressions is longer (default: 16)",
-    )
-    add_thresholds(end2end)
+    add_nms(end2end)
     end2end.add_argument("--runtime-thresholds", action="store_true", help="make the thresholds inputs of the graph")
-    add_class_thresholds(end2end)
 
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:

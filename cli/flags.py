@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..contract.choices import FAMILIES, HEADS, ONNX_LAYOUTS
+from ..contract.choices import FAMILIES, HEADS, ONNX_LAYOUTS, ROUTE_CHOICES
 
 if TYPE_CHECKING:
     from ..contract.meta import ModelMeta
@@ -84,6 +84,26 @@ def add_class_thresholds(group: Any) -> None:
     )
 
 
+def add_nms(group: Any) -> None:
+    """How boxes are suppressed in the graph, as every command that puts NMS there takes it."""
+    group.add_argument("--nms", choices=ROUTE_CHOICES, help="how boxes are suppressed (default: auto)")
+    group.add_argument(
+        "--nms-candidates",
+        type=positive,
+        metavar="M",
+        help="best (anchor, class) pairs that enter the NMS, at most 3840 (default: 1000; 3840 where K is 1000 or more; "
+        "static: 512, or twice K)",
+    )
+    group.add_argument(
+        "--nms-steps",
+        type=positive,
+        metavar="T",
+        help="steps of --nms static, which is exact while no chain of suppressions is longer (default: 16)",
+    )
+    add_thresholds(group)
+    add_class_thresholds(group)
+
+
 def read_options(options: argparse.Namespace) -> ReadOptions:
     from ..converters.options import ReadOptions
 
@@ -135,15 +155,30 @@ def new_thresholds(options: argparse.Namespace, meta: ModelMeta) -> NewThreshold
     from ..errors import InputError
     from ..graph_passes.settings import NewThresholds
 
-    finished = ("nms", "topk_all", "multi_label", "class_agnostic", "class_thres")
-    given = [dashed(flag) for flag in finished if getattr(options, flag, None) not in (None, False, [])]
-    if given or options.multi_label is False:
+    given = given_nms(options)
+    if given:
         raise InputError(
-            f"{options.model} is end to end already, so {', '.join(given) or dashed('multi_label')} cannot change it; give the weights"
+            f"{options.model} is end to end already, so {', '.join(given)} cannot change it; give the weights"
         )
     if options.conf_thres is None and options.iou_thres is None:
         return None
     return NewThresholds(options.conf_thres, options.iou_thres)
+
+
+IN_GRAPH = (
+    "nms", "nms_candidates", "nms_steps", "topk_all", "multi_label", "class_agnostic", "class_thres", "runtime_thresholds",
+)  # fmt: skip
+"""Flags that take part in making the NMS of a graph, and change none that is there."""
+
+
+def given_nms(options: argparse.Namespace, flags: Sequence[str] = IN_GRAPH) -> list[str]:
+    """Those of the flags that were typed, as the user types them."""
+
+    def typed(flag: str) -> bool:
+        value = getattr(options, flag, None)
+        return value not in (None, False, []) or (flag == "multi_label" and value is False)
+
+    return [dashed(flag) for flag in flags if typed(flag)]
 
 
 def require(options: argparse.Namespace, condition: object, message: str) -> None:

@@ -46,6 +46,14 @@ def test_what_the_stock_parser_cannot_do_brings_a_parser(flags, tmp_path):
     assert config(tmp_path / "b")["property"]["network-type"] == 3
 
 
+def test_the_suppression_is_that_of_the_flags(tmp_path, capsys):
+    assert run(tmp_path / "b", "--nms", "static", "--nms-candidates", "256", "--nms-steps", "9") == 0
+    nms = model_meta(tmp_path / "b" / "shapes.onnx").nms
+    assert (nms.route, nms.candidates, nms.steps) == ("static", 256, 9)
+    assert run(tmp_path / "c", "--nms-steps", "3", "--single-label", model=str(tmp_path / "b" / "shapes.onnx")) == 1
+    assert "so --nms-steps, --single-label or --multi-label cannot change it" in capsys.readouterr().err
+
+
 def test_a_finished_onnx_is_dressed_for_the_parser(tmp_path):
     assert main(["convert", MODEL, "--end2end", "--dynamic", "-o", str(tmp_path / "m.onnx"), "--no-verify"]) == 0
     assert run(tmp_path / "b", "--conf-thres", "0.5", model=str(tmp_path / "m.onnx")) == 0

@@ -7,17 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....contract.choices import ROUTE_CHOICES
-from ...flags import (
-    add_class_thresholds,
-    add_reading,
-    add_thresholds,
-    new_thresholds,
-    nms_settings,
-    positive,
-    read_options,
-    require,
-)
+from ...flags import add_nms, add_reading, new_thresholds, nms_settings, positive, read_options, require
 from ...int8_flags import INT8_FLAGS, add_int8_of_weights, given, int8_settings
 from ...registry import Command
 
@@ -57,9 +47,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-verify", action="store_true", help="do not run the converted model once to check it")
     add_reading(parser)
     end2end = parser.add_argument_group("NMS in the graph")
-    end2end.add_argument("--nms", choices=ROUTE_CHOICES, help="how boxes are suppressed (default: auto)")
-    add_thresholds(end2end)
-    add_class_thresholds(end2end)
+    add_nms(end2end)
     add_int8_of_weights(parser)
 
 
