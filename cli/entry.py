@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from .. import __version__
+from .. import __version__, console
 from ..errors import TrtZooError
+from .flags import require
+from .general_flags import add_general, check_general
 from .parser import Parser
 from .registry import Command, commands
+from .secrets import without_secrets
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or a friendly kill: 128 + SIGINT."""
@@ -33,8 +38,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 an error that was explained, 2 wrong usage, 3 done but for inputs that were skipped, 130
         interrupted.
     """
-    options = build_parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = build_parser().parse_args(words)
     signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if options.version:
+            return _version(options)
+        require(options, options.run, "the following arguments are required: COMMAND")
+        check_general(options)
+        level = console.DETAILED if options.verbose else console.QUIET if options.quiet else console.USUAL
+        with console.speaking(level, options.log_file):
+            return _recorded(options, words)
+    except TrtZooError as error:
+        return _fail(str(error))
+
+
+def _recorded(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Run the command; the log file tells what was typed and how it ended."""
+    start = time.monotonic()
+    console.record(f"trtzoo {__version__}: trtzoo {without_secrets(shlex.join(words))}")
+    code = _run(options)
+    console.record(f"exit code {code} after {time.monotonic() - start:.2f} s")
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the command; every way to end becomes an exit code."""
     try:
         code: int | None = options.run(options)
         sys.stdout.flush()
@@ -48,17 +77,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("out of memory; choose a smaller model, batch or --img-size")
     except Exception as error:
-        if os.environ.get("TRTZOO_DEBUG"):
-            raise
-        return _fail(f"unexpected {type(error).__name__}: {error}; set TRTZOO_DEBUG=1 for the traceback and report it")
+        more = (
+            "report it with what stands above"
+            if options.verbose
+            else "run it again with --verbose and report what it says"
+        )
+        return _fail(f"unexpected {type(error).__name__}: {error}; {more}", trace=error)
     return code or 0
+
+
+def _version(options: argparse.Namespace) -> int:
+    print(f"trtzoo {__version__}")
+    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
     parser = Parser(prog="trtzoo", description=DESCRIPTION, **_style(EXAMPLES))
-    parser.add_argument("--version", action="version", version=f"trtzoo {__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parser.add_argument(
+        "--version", action="store_true", help="print the version, with --verbose also what is installed"
+    )
+    parser.set_defaults(run=None, usage_error=parser.error)
+    add_general(parser, top=True)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in commands():
         _add(subparsers, command)
     return parser
@@ -69,7 +110,10 @@ def _add(subparsers: Any, command: Command) -> None:
         command.name, help=command.summary, description=command.summary, **_style(command.examples)
     )
     command.add_flags(parser)
-    parser.set_defaults(run=command.run, usage_error=parser.error)
+    parser.set_defaults(run=command.run)
+    for each in parser.tree():
+        each.set_defaults(usage_error=each.error)
+        add_general(each, top=False)
 
 
 def _style(examples: str) -> dict[str, Any]:
@@ -84,6 +128,6 @@ def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _fail(message: str, code: int = 1) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+def _fail(message: str, code: int = 1, trace: BaseException | None = None) -> int:
+    console.error(" ".join(message.split()), trace)
     return code

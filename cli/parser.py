@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..contract.near import did_you_mean
@@ -18,6 +18,14 @@ class Parser(argparse.ArgumentParser):
         if rest:
             self.error(self._unknown(rest))
         return options, rest
+
+    def tree(self) -> Iterator[Parser]:
+        """The parser itself, and those of the commands below it."""
+        yield self
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for parser in action.choices.values():
+                    yield from parser.tree()
 
     def _unknown(self, rest: Sequence[str]) -> str:
         flags = [flag for action in self._actions for flag in action.option_strings]

@@ -59,6 +59,7 @@ def build(
     force: bool = False,
     verify: bool = True,
     note: Callable[[str], None] = lambda text: None,
+    heard: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> Built:
     """Build an engine from a model file.
@@ -72,6 +73,7 @@ def build(
         force: build even if the engine is up to date.
         verify: hold the engine against the contract.
         note: is told what the user should know, a sentence each.
+        heard: is told what the library said, a line each, where `settings.verbose`; None tells `note`.
         progress: is told the share done and the step, of the conversion and then of the build.
 
     Raises:
@@ -84,15 +86,14 @@ def build(
     if kind == "engine":
         raise InputError(f"{model} is an engine already; give the weights or the ONNX file that it was built from")
     if kind == "onnx" and conversion is None:
-        return Built(
-            output, build_engine(model, output, settings, progress, force=force, note=note, verify=verify), None
-        )
+        done = build_engine(model, output, settings, progress, force=force, note=note, heard=heard, verify=verify)
+        return Built(output, done, None)
     wanted = conversion or ConvertSettings(target=settings.target)
     with _place(onnx_path(model, output, wanted), keep_onnx) as onnx:
         converted = convert(model, onnx, wanted, *(progress,) if progress else ())
         for text in converted.notes:
             note(text)
-        manifest = build_engine(onnx, output, settings, progress, force=force, note=note, verify=verify)
+        manifest = build_engine(onnx, output, settings, progress, force=force, note=note, heard=heard, verify=verify)
     return Built(output, manifest, converted)
 
 

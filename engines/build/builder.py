@@ -6,7 +6,7 @@ imported and read while it works.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ def build(
     *,
     force: bool = False,
     note: Callable[[str], None] = lambda text: None,
+    heard: Callable[[str], None] | None = None,
     verify: bool = True,
 ) -> Manifest:
     """Build `engine` from `onnx`, and write the manifest beside it.
@@ -47,6 +48,7 @@ def build(
         progress: is told how far it is; called in this thread.
         force: build even if the engine is up to date.
         note: is told what the user should know, a sentence each.
+        heard: is told what the library said, where `settings.verbose`; None tells `note`.
         verify: hold the engine's inputs and outputs against the contract of the model's metadata.
 
     Raises:
@@ -64,7 +66,7 @@ def build(
     with WorkerProcess() as worker:
         with staged(engine) as plan:
             plan.touch()  # a folder that cannot be written is found before the long work
-            manifest, notes = _build(worker, BuildRequest(str(onnx), str(plan), settings), progress)
+            manifest, notes, lines = _build(worker, BuildRequest(str(onnx), str(plan), settings), progress)
             if verify:
                 from ..plans.contract import check_contract
 
@@ -72,6 +74,8 @@ def build(
         _write_manifest(manifest, engine)
     for text in notes:
         note(text)
+    for text in lines:
+        (heard or note)(text)
     return manifest
 
 
@@ -81,8 +85,10 @@ def _fresh(onnx: Path, engine: Path, settings: BuildSettings) -> Manifest | None
     return up_to_date(onnx, engine, settings)
 
 
-def _build(worker: WorkerProcess, request: BuildRequest, progress: Progress | None) -> tuple[Manifest, list[str]]:
-    """Build; returns the manifest, and what the user should know."""
+def _build(
+    worker: WorkerProcess, request: BuildRequest, progress: Progress | None
+) -> tuple[Manifest, Sequence[str], Sequence[str]]:
+    """Build; returns the manifest, what the user should know, and what else the library said."""
     sources: list[Source] = []
 
     def meanwhile() -> None:
@@ -94,7 +100,7 @@ def _build(worker: WorkerProcess, request: BuildRequest, progress: Progress | No
     from .record import make_manifest
 
     manifest = make_manifest(sources[0], request.settings, written, outcome.report or "")
-    return manifest, [*outcome.notes, *written.lines]
+    return manifest, outcome.notes, written.lines
 
 
 def _write_manifest(manifest: Manifest, engine: Path) -> None:

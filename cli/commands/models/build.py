@@ -92,7 +92,6 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         help="GPUs of a TensorRT-RTX engine (default: every one from Ampere on)",
     )
     tuning.add_argument("--device", type=gpu_number, default=0, metavar="N", help="GPU that builds (default: 0)")
-    tuning.add_argument("--verbose", action="store_true", help="show everything that the library says")
     add_reading(parser)
     add_conversion(parser)
 
@@ -139,7 +138,7 @@ def _build(
     with console.progress("building") as report:
         return build(
             options.model, output, settings, conversion, keep_onnx=not options.no_onnx, force=options.force,
-            verify=not options.no_verify, note=console.note, progress=report,
+            verify=not options.no_verify, note=console.note, heard=console.detail, progress=report,
         )  # fmt: skip
 
 
@@ -183,7 +182,8 @@ def _print_trtexec(
     if ":" not in options.target:
         console.note(f"this is the line for TensorRT {version[0]}.{version[1]}; name another as --target tensorrt:8.6")
     onnx = _converted(options.model, output, conversion) if conversion else options.model
-    print(trtexec_line(onnx, output, version, replace(settings, timing_cache=options.timing_cache), model_meta(onnx)))
+    settings = replace(settings, timing_cache=options.timing_cache, verbose=options.verbose)
+    print(trtexec_line(onnx, output, version, settings, model_meta(onnx)))
 
 
 def _converted(model: Path, output: Path, conversion: ConvertSettings) -> Path:
@@ -200,6 +200,7 @@ def _converted(model: Path, output: Path, conversion: ConvertSettings) -> Path:
 
 
 def _build_settings(options: argparse.Namespace) -> BuildSettings:
+    from .... import console
     from ....contract.target import parse_target
     from ....engines.build.timing_cache import default_folder
     from ....engines.plans.settings import BuildSettings
@@ -222,7 +223,7 @@ def _build_settings(options: argparse.Namespace) -> BuildSettings:
         without_tactics=tuple(options.without_tactics),
         compute_capabilities=tuple(options.compute_capability),
         device=options.device,
-        verbose=options.verbose,
+        verbose=console.wants_details(),
     )
 
 

@@ -102,7 +102,7 @@ def _check(options: argparse.Namespace) -> int:
             f"{options.data}: {pictures}; {sum(checked.objects.values())} objects, {checked.background} pictures without any"
         )
     if checked.problems:
-        console.say(f"error: {len(checked.problems)} problems in {options.data}, see above; mend them before training")
+        console.error(f"{len(checked.problems)} problems in {options.data}, see above; mend them before training")
     return 1 if checked.problems else 0
 
 

@@ -49,7 +49,6 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--force-all", action="store_true", help="do everything again")
     build.add_argument("--download-only", action="store_true", help="fetch the weights and stop")
     build.add_argument("--skip-verify", action="store_true", help="do not let commands check what they wrote")
-    build.add_argument("--verbose", action="store_true", help="a line for every step")
     build.add_argument("--json", action="store_true", help="print the summary as JSON")
     listing = verbs.add_parser("list", help="official models that can be named", allow_abbrev=False)
     listing.add_argument("--task", metavar="TASK", help="only detect, pose, segment, obb or classify")
@@ -82,7 +81,7 @@ def _build(options: argparse.Namespace) -> int:
             )
         with console.progress("building") as progress:
             outcomes = run_steps(
-                steps, output, runner, options.jobs or runner.workers, _reporter(len(steps), progress, options.verbose),
+                steps, output, runner, options.jobs or runner.workers, _reporter(len(steps), progress),
                 options.dry_run, _forced(options), store,
             )  # fmt: skip
     return _tell(outcomes, output, store, options)
@@ -133,7 +132,7 @@ def _forced(options: argparse.Namespace) -> set[str]:
     return ({"fetch"} if options.force_download else set()) | ({"convert", "build"} if options.force_convert else set())
 
 
-def _reporter(total: int, progress: Any, verbose: bool) -> Any:
+def _reporter(total: int, progress: Any) -> Any:
     """Tells of each step as it ends, called from several threads."""
     from .... import console
 
@@ -145,8 +144,7 @@ def _reporter(total: int, progress: Any, verbose: bool) -> Any:
             return
         ended.append(step.id)
         progress(len(ended) / max(total, 1), step.id)
-        if verbose or what == "failed":
-            console.say(f"{what}: {step.id}")
+        (console.say if what == "failed" else console.detail)(f"{what}: {step.id}")
 
     return report
 
@@ -174,9 +172,9 @@ def _tell(outcomes: Sequence[Outcome], output: Path, store: Store | None, option
         )
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
     for outcome in failed:
-        console.say(f"{outcome.step.id}: {outcome.message}")
+        console.fault(f"{outcome.step.id}: {outcome.message}")
     if failed:
-        console.say(f"error: {len(failed)} of {len(outcomes)} steps failed, see above; the others are done")
+        console.error(f"{len(failed)} of {len(outcomes)} steps failed, see above; the others are done")
     return 1 if failed else 0
 
 
