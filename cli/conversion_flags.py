@@ -6,28 +6,18 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..contract.choices import AXIS_ORDERS, FRAME_COLOURS, LAYOUTS
-from .flags import add_nms, dashed, nms_settings, positive, read_options, require
+from .flags import add_nms, dashed, given_nms, nms_settings, positive, read_options, require
 from .int8_flags import INT8_FLAGS, add_int8, int8_settings
 
 if TYPE_CHECKING:
     from ..pipeline import ConvertSettings
 
 NEEDED = {
-    "end2end": (
-        "nms",
-        "nms_candidates",
-        "nms_steps",
-        "topk_all",
-        "multi_label",
-        "class_agnostic",
-        "runtime_thresholds",
-        "class_thres",
-    ),
     "half": ("half_io", "half_pictures"),
     "int8": INT8_FLAGS,
     "uint8_input": ("input_layout", "input_colour"),
 }
-"""Flags that mean nothing without another one."""
+"""Flags that do nothing without another one, which is told; those of the NMS are wrong usage without --end2end."""
 
 CHANGES = (
     "weights", "names", "img_size", "head", "family", "onnx_layout", "batch_size", "dynamic", "opset", "layout", "simplify",
@@ -83,10 +73,16 @@ def conversion_settings(options: argparse.Namespace, target: str, batch: int | N
         target: what the graph is for.
         batch: of the graph, None leaves it free.
     """
+    check_flags(options)
+    settings = _settings(options, target, batch)
+    tell_idle(options)
+    return settings
+
+
+def _settings(options: argparse.Namespace, target: str, batch: int | None) -> ConvertSettings:
     from ..graph_passes.settings import EndToEnd, Half, NewThresholds, Uint8Input
     from ..pipeline import ConvertSettings
 
-    check_flags(options)
     classes = dict(options.class_thres)
     wanted = EndToEnd(nms_settings(options), options.runtime_thresholds, classes)
     given = options.conf_thres is not None or options.iou_thres is not None
@@ -110,17 +106,21 @@ def conversion_settings(options: argparse.Namespace, target: str, batch: int | N
 
 
 def check_flags(options: argparse.Namespace) -> None:
-    """Say which flags do nothing, and refuse two that contradict each other."""
+    """Refuse flags that contradict each other, or that cannot be meant: before anything is said or done."""
+    alone = [] if options.end2end else given_nms(options)
+    require(options, not alone, f"{', '.join(alone)} without --end2end: the NMS of a graph is made with --end2end")
+    require(options, not (options.uint8_input and options.half_io), "--uint8-input and --half-io exclude each other")
+
+
+def tell_idle(options: argparse.Namespace) -> None:
+    """Say which flags do nothing."""
     from .. import console
 
     idle = {needed: [flag for flag in flags if getattr(options, flag)] for needed, flags in NEEDED.items()}
-    if options.multi_label is False:
-        idle["end2end"].append("multi_label")
     if options.model.suffix.lower() != ".onnx":
-        idle["end2end"] += [flag for flag in ("conf_thres", "iou_thres") if getattr(options, flag) is not None]
+        idle["end2end"] = [flag for flag in ("conf_thres", "iou_thres") if getattr(options, flag) is not None]
     for needed, flags in idle.items():
         if flags and not getattr(options, needed):
             console.note(f"{', '.join(map(dashed, flags))}: without effect, for want of {dashed(needed)}")
     if options.dynamic and options.batch_size:
         console.note("--batch-size: without effect, since --dynamic leaves the batch free")
-    require(options, not (options.uint8_input and options.half_io), "--uint8-input and --half-io exclude each other")

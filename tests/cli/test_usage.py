@@ -66,3 +66,44 @@ def test_a_class_of_a_threshold_is_guessed(tmp_path, capsys):
     command = ["convert", str(model), "--end2end", "--class-thres", "gren=0.5", "-o", str(tmp_path / "out.onnx")]
     assert main(command) == 1
     assert "no class 'gren' in this model; did you mean 'green'?" in capsys.readouterr().err
+
+
+ALONE = {
+    "a route": ("--nms", "static"),
+    "candidates": ("--nms-candidates", "100"),
+    "steps": ("--nms-steps", "5"),
+    "rows": ("--topk-all", "5"),
+    "single labels": ("--single-label",),
+    "suppression across classes": ("--class-agnostic",),
+    "thresholds as inputs": ("--runtime-thresholds",),
+    "thresholds of classes": ("--class-thres", "green=0.5"),
+}
+
+
+@pytest.mark.parametrize("flags", ALONE.values(), ids=ALONE)
+@pytest.mark.parametrize("command", ["convert", "build"])
+def test_flags_of_the_nms_without_end2end_are_wrong_before_anything_is_said_or_done(
+    command, flags, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, colour_network())
+    before = sorted(tmp_path.iterdir())
+    for model in ("none.pt", before[0].name):
+        with pytest.raises(SystemExit) as ended:
+            main([command, model, *flags, "--half-io"])
+        assert ended.value.code == 2
+        said = capsys.readouterr()
+        assert said.out == "" and "note:" not in said.err
+        assert said.err.startswith(f"usage: trtzoo {command} ")
+        assert (
+            f"{'--single-label or --multi-label' if len(flags) == 1 and 'label' in flags[0] else flags[0]} without --end2end"
+            in said.err
+        )
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_setting_out_of_range_is_an_error_before_any_note(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model = write(tmp_path, colour_network()).name
+    assert main(["convert", model, "--end2end", "--nms", "plain", "--nms-steps", "5", "--half-io"]) == 1
+    assert capsys.readouterr().err == "error: --nms-steps belongs to --nms static, not to --nms plain; leave it out\n"

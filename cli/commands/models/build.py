@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...conversion_flags import add_conversion, check_flags, conversion_settings, wants_conversion
+from ...conversion_flags import add_conversion, check_flags, conversion_settings, tell_idle, wants_conversion
 from ...flags import add_json, add_reading, dashed, gpu_number, positive, require
 from ...registry import Command
 
@@ -112,6 +112,7 @@ def _run(options: argparse.Namespace) -> None:
     require(
         options, not (options.json and options.print_trtexec), "--print-trtexec prints a line, no JSON; leave one out"
     )
+    check_flags(options)
     output = options.output or Path(f"{options.model.stem}.engine")
     with console.notes_kept(options.json) as notes:
         settings, conversion = _build_settings(options), _conversion(options)
@@ -154,7 +155,7 @@ def _conversion(options: argparse.Namespace) -> ConvertSettings | None:
         f"--batch-size fixes the batch, {', '.join(map(dashed, ranges))} leaves it free; give one of them",
     )
     if not wants_conversion(options) and recognise(options.model) in ("onnx", "engine"):
-        check_flags(options)
+        tell_idle(options)
         return None
     batch = None if options.dynamic or ranges else options.batch_size or 1
     return conversion_settings(options, graph_target(options.target), batch)

@@ -67,10 +67,10 @@ def _convert(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     require(options, options.model is not None, "MODEL is missing: the .cfg, .pt or .onnx to convert")
     require(options, not (options.spec or options.input), "--model and --input go with --family torch")
     output = options.output or Path(f"{options.model.stem}.onnx")
-    if options.target and not options.end2end:
-        console.note("--target: checked, but raw heads are the same for every target; NMS in the graph is --end2end")
     batch = None if options.dynamic else options.batch_size or 1
     settings = conversion_settings(options, options.target or "onnxruntime", batch)
+    if options.target and not options.end2end:
+        console.note("--target: checked, but raw heads are the same for every target; NMS in the graph is --end2end")
     with console.progress("converting") as report:
         done = convert(options.model, output, settings, report)
     for note in done.notes:
