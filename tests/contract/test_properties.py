@@ -84,3 +84,12 @@ def test_a_later_schema_asks_for_a_later_trtzoo() -> None:
 def test_a_file_of_someone_else_is_sent_to_convert() -> None:
     with pytest.raises(InputError, match="trtzoo convert"):
         from_properties({"names": "{}"}, "a.onnx")
+
+
+def test_what_other_programs_read_is_spelled_as_they_expect_it() -> None:
+    """Ultralytics' keys: one stride, the largest; lists and dictionaries as Python prints them."""
+    properties = to_properties(META)
+    expected = {"stride": "16", "imgsz": "[416, 608]", "batch": "1", "channels": "3", "kpt_shape": "[17, 3]"}
+    assert {key: properties[key] for key in expected} == expected
+    assert properties["names"] == "{0: 'dog', 1: 'cät'}"
+    assert (properties["task"], properties["end2end"]) == ("pose", "False")
