@@ -6,6 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from noise import noise_pictures
 from tiny_models import tiny_detector
 
 from trtzoo.engines.pictures.detections import Detections, no_detections
@@ -44,10 +45,7 @@ def _change(constant, change):
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
-    random = np.random.default_rng(1)
-    for number in range(6):
-        small = random.integers(0, 256, (8, 12, 3), np.uint8)
-        cv2.imwrite(str(folder / f"{number}.png"), cv2.resize(small, (48, 32), interpolation=cv2.INTER_CUBIC))
+    noise_pictures(folder, 6)
     return folder
 
 
