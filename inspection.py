@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .contract.meta import ModelMeta
+from .contract.nms import NmsSettings
 from .contract.outputs import input_spec, raw_outputs
 from .contract.properties import from_properties
 from .converters import read_network, recognise
@@ -64,9 +65,40 @@ class Inspection:
             **self.values,
             "tensors": [asdict(tensor) for tensor in self.tensors],
             "metadata": asdict(self.meta) if self.meta else None,
+            "thresholds": asdict(found) if self.meta and (found := thresholds_of(self.meta)) else None,
             "layers": list(self.layers),
             "notes": list(self.notes),
         }
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a model is suppressed by where the user says nothing.
+
+    Attributes:
+        conf_thres: only greater scores count.
+        iou_thres: greatest IoU of two boxes of a class; None where no NMS follows.
+        set_by: "graph", whose NMS has them built in, or "family", whose framework predicts so by default.
+    """
+
+    conf_thres: float
+    iou_thres: float | None
+    set_by: Literal["graph", "family"]
+
+    def sentence(self, framework: str) -> str:
+        """For a table."""
+        whose = "in its graph" if self.set_by == "graph" else f"as {framework} predicts by default"
+        overlap = "no NMS" if self.iou_thres is None else f"IoU {self.iou_thres:g}"
+        return f"score {self.conf_thres:g}, {overlap}, {whose}"
+
+
+def thresholds_of(meta: ModelMeta) -> Thresholds | None:
+    """The thresholds that hold where the user gives none; None for a classifier, which finds no boxes."""
+    if meta.task == "classify":
+        return None
+    usual = meta.suppression(NmsSettings())
+    overlaps = not (meta.nms_free or (meta.nms and meta.nms.route == "none"))
+    return Thresholds(usual.conf_thres, usual.iou_thres if overlaps else None, "graph" if meta.nms else "family")
 
 
 def inspect(path: StrPath, read: ReadOptions = ReadOptions()) -> Inspection:
@@ -218,6 +250,8 @@ def _meta_facts(meta: ModelMeta) -> dict[str, str]:
         facts["keypoints"] = f"{meta.kpt_shape[0]} points of {meta.kpt_shape[1]} values"
     if meta.nms_free:
         facts["head"] = f"NMS-free ({meta.head})"
+    if thresholds := thresholds_of(meta):
+        facts["thresholds"] = thresholds.sentence(_FRAMEWORKS.get(meta.family, "the framework of its family"))
     if meta.nms:
         facts["NMS"] = ", ".join(f"{key} {value}" for key, value in asdict(meta.nms).items())
         facts["layout"] = meta.layout
@@ -225,6 +259,12 @@ def _meta_facts(meta: ModelMeta) -> dict[str, str]:
     if meta.source:
         facts["source"] = f"{meta.source}, sha256 {meta.source_sha256}"
     return facts
+
+
+_FRAMEWORKS: dict[str, str] = {
+    "darknet": "DarkNet", "yolov5": "YOLOv5", "yolov5-pose": "YOLOv5", "yolov7": "YOLOv7", "yolov9": "YOLOv9",
+    "ultralytics": "Ultralytics",
+}  # fmt: skip
 
 
 def _preprocessing(meta: ModelMeta) -> str:

@@ -112,6 +112,43 @@ def test_an_nms_free_model_says_so(tmp_path):
     assert facts["head"] == "NMS-free (one2one)"
 
 
+THRESHOLDS = {
+    "DarkNet": ({"family": "darknet"}, "score 0.25, IoU 0.45, as DarkNet predicts by default", (0.25, 0.45, "family")),
+    "Ultralytics": (
+        {"family": "ultralytics", "iou_thres": 0.7},
+        "score 0.25, IoU 0.7, as Ultralytics predicts by default",
+        (0.25, 0.7, "family"),
+    ),
+    "an unknown exporter": (
+        {"family": "onnx", "iou_thres": 0.6},
+        "score 0.25, IoU 0.6, as the framework of its family predicts by default",
+        (0.25, 0.6, "family"),
+    ),
+    "an NMS-free head": (
+        {"family": "ultralytics", "nms_free": True, "head": "one2one"},
+        "score 0.25, no NMS, as Ultralytics predicts by default",
+        (0.25, None, "family"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "sentence", "values"), THRESHOLDS.values(), ids=THRESHOLDS)
+def test_the_thresholds_that_hold_by_default(changes, sentence, values, tmp_path, capsys):
+    path = write(tmp_path, colour_network(**changes))
+    assert inspect(path).facts["thresholds"] == sentence
+    assert document_of(capsys, path)["thresholds"] == dict(
+        zip(("conf_thres", "iou_thres", "set_by"), values, strict=True)
+    )
+
+
+def test_the_thresholds_in_a_graph(tmp_path, capsys):
+    path, done = write(tmp_path, colour_network()), tmp_path / "done.onnx"
+    assert main(["convert", str(path), "--end2end", "--conf-thres", "0.4", "--iou-thres", "0.5", "-o", str(done)]) == 0
+    capsys.readouterr()
+    assert inspect(done).facts["thresholds"] == "score 0.4, IoU 0.5, in its graph"
+    assert document_of(capsys, done)["thresholds"] == {"conf_thres": 0.4, "iou_thres": 0.5, "set_by": "graph"}
+
+
 @needs_golden
 @pytest.mark.parametrize("case", golden_cases("ul_v8_") + golden_cases("y5_"), ids=lambda case: case.name)
 def test_checkpoints(case):
@@ -120,6 +157,8 @@ def test_checkpoints(case):
     truth = json.loads((case / "case.json").read_text())
     assert found.kind == "checkpoint"
     assert found.facts["task"] == truth["task"]
+    framework = "IoU 0.45, as YOLOv5" if case.name.startswith("y5_") else "IoU 0.7, as Ultralytics"
+    assert (framework in found.facts.get("thresholds", "")) == (truth["task"] != "classify")
     assert found.facts["classes"].split(":")[0] == str(truth["nc"])
     assert len(found.layers) == int(found.facts["layers"])
 
@@ -153,7 +192,7 @@ def test_the_json_of_a_cfg(tmp_path, capsys):
     from darknet_files import TINY
 
     document = document_of(capsys, write_darknet(tmp_path, TINY.replace("channels=3", "channels=3\nfancy=1")))
-    assert document.keys() == {"kind", "tensors", "metadata", "layers", "notes"}
+    assert document.keys() == {"kind", "tensors", "metadata", "thresholds", "layers", "notes"}
     assert (document["kind"], len(document["layers"]), len(document["notes"])) == ("cfg", 3, 2)
     assert document["metadata"]["names"] == ["class0", "class1"]
     assert document["metadata"]["imgsz"] == [64, 64]
