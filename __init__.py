@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bundles.deepstream import DeepStreamSettings
+    from .bundles.triton import TritonSettings
     from .contract.meta import ModelMeta
     from .contract.nms import NmsSettings
     from .converters.options import ReadOptions
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
     from .evaluation.calibration.settings import CalibrationSettings
     from .graph_passes.settings import EndToEnd, Half, NewThresholds, Uint8Input
     from .inspection import Inspection, inspect
-    from .pipeline import Built, Bundled, Conversion, ConvertSettings, build, convert, deepstream, lower
+    from .pipeline import (
+        Built,
+        Bundled,
+        Conversion,
+        ConvertSettings,
+        Served,
+        build,
+        convert,
+        deepstream,
+        lower,
+        triton,
+    )
 
 __version__ = "0.1.0"
 
@@ -49,7 +61,9 @@ _HOMES = {
     "NmsSettings": "contract.nms",
     "Predictor": "engines.pictures.predictor",
     "ReadOptions": "converters.options",
+    "Served": "pipeline",
     "Style": "engines.pictures.drawing",
+    "TritonSettings": "bundles.triton",
     "TrtZooError": "errors",
     "Uint8Input": "graph_passes.settings",
     "UnsupportedError": "errors",
@@ -62,6 +76,7 @@ _HOMES = {
     "load": "engines.pictures.load",
     "lower": "pipeline",
     "open_runtime": "engines.runtimes.open",
+    "triton": "pipeline",
 }
 
 __all__ = [
@@ -84,7 +99,9 @@ __all__ = [
     "NmsSettings",
     "Predictor",
     "ReadOptions",
+    "Served",
     "Style",
+    "TritonSettings",
     "TrtZooError",
     "Uint8Input",
     "UnsupportedError",
@@ -97,6 +114,7 @@ __all__ = [
     "load",
     "lower",
     "open_runtime",
+    "triton",
 ]
 
 

@@ -18,11 +18,20 @@ import trtzoo
 API = Path(__file__).with_name("api.md")
 
 GROUPS = {
-    "Functions": ("convert", "build", "deepstream", "load", "inspect", "lower", "draw", "open_runtime"),
-    "What comes back": ("Predictor", "Detections", "Conversion", "Built", "Bundled", "Inspection", "ModelMeta"),
+    "Functions": ("convert", "build", "deepstream", "triton", "load", "inspect", "lower", "draw", "open_runtime"),
+    "What comes back": (
+        "Predictor",
+        "Detections",
+        "Conversion",
+        "Built",
+        "Bundled",
+        "Served",
+        "Inspection",
+        "ModelMeta",
+    ),
     "Settings": (
         *("ConvertSettings", "PassSettings", "EndToEnd", "NmsSettings", "NewThresholds", "Half", "Uint8Input"),
-        *("CalibrationSettings", "ReadOptions", "BuildSettings", "DeepStreamSettings", "Style"),
+        *("CalibrationSettings", "ReadOptions", "BuildSettings", "DeepStreamSettings", "TritonSettings", "Style"),
     ),
     "Errors": (
         *("TrtZooError", "InputError", "ModelError", "UnsupportedError", "VerificationError", "MissingDependencyError"),

@@ -4,6 +4,7 @@ from .bundling import Bundled, deepstream
 from .conversion import Conversion, ConvertSettings, Progress, convert, load_model, read_model, write_model
 from .engine import Built, build, graph_target, onnx_path
 from .lowering import lower
+from .serving import Served, triton
 
 __all__ = [
     "Built",
@@ -11,6 +12,7 @@ __all__ = [
     "Conversion",
     "ConvertSettings",
     "Progress",
+    "Served",
     "build",
     "convert",
     "deepstream",
@@ -19,5 +21,6 @@ __all__ = [
     "lower",
     "onnx_path",
     "read_model",
+    "triton",
     "write_model",
 ]

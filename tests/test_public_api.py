@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -29,9 +30,9 @@ def test_names_are_sorted_listed_and_complete():
 
 def test_the_type_checker_sees_what_the_interpreter_sees():
     """The imports for the type checker name the homes of the lazy ones."""
-    source = Path(trtzoo.__file__).read_text(encoding="utf-8")
-    pairs = re.findall(r"^    from \.([\w.]+) import (.+)$", source, re.M)
-    homes = {name.strip(): home for home, names in pairs for name in names.split(",")}
+    tree = ast.parse(Path(trtzoo.__file__).read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
+    homes = {alias.name: str(node.module) for node in imports for alias in node.names}
     assert homes == trtzoo._HOMES
 
 

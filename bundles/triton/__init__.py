@@ -5,7 +5,7 @@ source (tensors of an ONNX file or an engine) -> config (through Triton's own pr
 
 from __future__ import annotations
 
-from .repository import Repository, TritonSettings, write_repository
+from .repository import Repository, TritonSettings, remains, write_repository
 from .source import Source, engine_source, onnx_source
 
-__all__ = ["Repository", "Source", "TritonSettings", "engine_source", "onnx_source", "write_repository"]
+__all__ = ["Repository", "Source", "TritonSettings", "engine_source", "onnx_source", "remains", "write_repository"]

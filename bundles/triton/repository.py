@@ -66,15 +66,18 @@ def write_repository(source: Source, settings: TritonSettings, folder: Path) -> 
         folder: the repository.
 
     Raises:
-        UnsupportedError: an ensemble of a model that does not take one float picture.
+        UnsupportedError: an ensemble of a model that does not take one float picture, or thresholds that TensorRT would have
+            to make optional.
         InputError: a file cannot be written.
     """
+    if settings.optional_thresholds and source.is_engine:
+        raise UnsupportedError("--optional-thresholds: TensorRT has no inputs that may be left out; leave it out")
     max_batch = _max_batch(source, settings)
     version = make_folder(folder / settings.name / VERSION)
     if max_batch and source.defaults:
         source = without_defaults(source, version / "model.onnx")
     else:
-        shutil.copyfile(source.path, version / ("model.plan" if source.is_engine else "model.onnx"))
+        shutil.copyfile(source.path, version / model_file(source.is_engine))
     config = model_config(settings.name, source, max_batch, settings.optional_thresholds)
     _write(folder / settings.name / "config.pbtxt", text_of(config))
     _write(folder / settings.name / LABELS, "".join(f"{' '.join(name.split())}\n" for name in source.meta.names))
@@ -82,6 +85,32 @@ def write_repository(source: Source, settings: TritonSettings, folder: Path) -> 
         return Repository((settings.name,), tuple(_notes(source, settings, max_batch)))
     names = _write_ensemble(source, settings, config, folder)
     return Repository((*names, settings.name), tuple(_notes(source, settings, max_batch)))
+
+
+def model_file(is_engine: bool) -> str:
+    """What the file that is run is called in its version's folder."""
+    return "model.plan" if is_engine else "model.onnx"
+
+
+def remains(source: Source, settings: TritonSettings, folder: Path) -> tuple[list[Path], list[str]]:
+    """What an earlier model of this name left in a repository.
+
+    Args:
+        source: the file that is served now.
+        settings: how.
+        folder: the repository.
+
+    Returns:
+        Files that nothing reads any more, and what the user should know, a sentence each.
+    """
+    old = folder / settings.name / VERSION / model_file(not source.is_engine)
+    ensemble = folder / f"{settings.name}_pictures"
+    notes = []
+    if ensemble.exists() and not settings.ensemble:
+        notes.append(
+            f"{ensemble} takes pictures for an earlier {settings.name}; --ensemble writes it again, or remove it"
+        )
+    return [old] if old.exists() else [], notes
 
 
 def _max_batch(source: Source, settings: TritonSettings) -> int:
@@ -108,6 +137,10 @@ def _write_ensemble(source: Source, settings: TritonSettings, config: Any, folde
 
 
 def _notes(source: Source, settings: TritonSettings, max_batch: int) -> Iterator[str]:
+    if source.built_by:
+        yield f"the engine loads on that GPU and that library only: {source.built_by}; take Triton's image with this TensorRT"
+    if source.version_compatible:
+        yield "the engine is version-compatible, so start the server with --backend-config=tensorrt,version-compatible=true"
     if source.most is not None and source.most < settings.max_batch:
         yield f"the engine takes at most {source.most} pictures, so max_batch_size is {source.most}"
     if source.meta.batch is not None:
@@ -115,8 +148,8 @@ def _notes(source: Source, settings: TritonSettings, max_batch: int) -> Iterator
     if max_batch and len(source.inputs) > 1:
         yield (
             "every request must give the thresholds (trtzoo's own client does), since Triton's backends have no optional "
-            "inputs where they batch; --optional-thresholds makes them optional and batches nothing"
-        )
+            "inputs where they batch"
+        ) + ("" if source.is_engine else "; --optional-thresholds makes them optional and batches nothing")
 
 
 def _write(path: Path, text: str) -> None:

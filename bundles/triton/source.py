@@ -30,6 +30,8 @@ class Source:
         outputs: in order.
         defaults: inputs that may be left out.
         most: greatest batch that it takes, None for any.
+        built_by: library and GPU of an engine that runs nowhere else, "" for an ONNX file.
+        version_compatible: an engine that later releases of the library load too, if they are told to.
     """
 
     path: Path
@@ -38,6 +40,8 @@ class Source:
     outputs: tuple[TensorSpec, ...]
     defaults: frozenset[str] = frozenset()
     most: int | None = None
+    built_by: str = ""
+    version_compatible: bool = False
 
     @property
     def is_engine(self) -> bool:
@@ -77,7 +81,7 @@ def engine_source(path: Path) -> Source:
 
     Raises:
         InputError: it has no manifest, or was built from an ONNX file that trtzoo did not write.
-        UnsupportedError: TensorRT-RTX built it.
+        UnsupportedError: TensorRT-RTX built it, or it takes no single picture.
     """
     manifest = read_manifest(path)
     if manifest is None or manifest.meta is None:
@@ -87,7 +91,8 @@ def engine_source(path: Path) -> Source:
         )
     if manifest.target != "tensorrt":
         raise UnsupportedError(
-            f"{path} is an engine of {manifest.target}, which Triton does not load; build one for TensorRT"
+            f"{path} is an engine of {manifest.target}, which Triton's tensorrt backend does not load; build it with "
+            "`trtzoo build --target tensorrt`"
         )
     sides = {
         mode: tuple(
@@ -97,8 +102,18 @@ def engine_source(path: Path) -> Source:
         for mode in ("input", "output")
     }
     images = manifest.tensors_of("input")[0]
-    most = images.profile[2][0] if images.profile else None
-    return _checked(Source(path, manifest.meta, sides["input"], sides["output"], most=most))
+    least, most = (images.profile[0][0], images.profile[2][0]) if images.profile else (1, None)
+    if least > 1:
+        raise UnsupportedError(
+            f"{path} takes no fewer than {least} pictures, but Triton hands over what there is; build it with --min-batch 1"
+        )
+    made = manifest.settings
+    return _checked(
+        Source(
+            path, manifest.meta, sides["input"], sides["output"], most=most,
+            built_by=f"TensorRT {manifest.version} on {manifest.gpu}", version_compatible=made.version_compatible,
+        )
+    )  # fmt: skip
 
 
 def _specs(tensors: Iterable[gs.Variable]) -> tuple[TensorSpec, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,14 @@ import cv2
 import numpy as np
 import pytest
 from bundle_models import bundle_meta
+from fake_gpu import VERSIONS, install
 from fake_tensorrt import example_manifest
 from triton_server import triton, wheel_or_reason
 
 from trtzoo.bundles.triton import TritonSettings, engine_source, onnx_source, write_repository
 from trtzoo.cli import main
 from trtzoo.contract.nms import NmsSettings
+from trtzoo.engines.library import packages
 from trtzoo.engines.pictures.predictor import Predictor
 from trtzoo.engines.pictures.preprocess import prepare
 from trtzoo.engines.plans.manifest import write_manifest
@@ -58,6 +61,12 @@ def repository(tmp_path_factory) -> Path:
                 == 0
             )
     assert main(["triton", str(SAMPLES / "shapes.cfg"), "-o", str(folder), "--name", "plain"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder.parent))
+        patch.setattr(packages, "installed_version", lambda target: VERSIONS[-1])
+        install(patch, VERSIONS[-1])
+        flags = ["--name", "engine", "--backend", "tensorrt", "--nms", "plain", "--max-batch", "4"]
+        assert main(["triton", str(SAMPLES / "shapes.cfg"), "-o", str(folder), *flags]) == 0
     return folder
 
 
@@ -99,6 +108,27 @@ def test_more_pictures_than_a_batch_and_thresholds_of_the_request(server, reposi
     assert len(many) > 8
     for one, other in zip(here(many), remote(many), strict=True):
         same(one, other)
+
+
+@both
+def test_the_configuration_of_an_engine_is_one_that_the_server_loads(server, repository, pictures, protocol):
+    """The engine is of the tests' fake TensorRT, and a stand-in for Triton's backend runs it; no real one was tried."""
+    remote = Predictor(open_runtime(server.address(protocol, "engine")))
+    assert remote.meta.nms.route == "plain"
+    assert (repository / "engine" / "1" / "model.plan").read_bytes()[:4] == b"ftrt"
+    for here, there in zip(local(repository, "plain")(pictures * 2), remote(pictures * 2), strict=True):
+        same(here, there)
+
+
+def test_a_batch_beyond_the_profile_is_refused_by_the_server(wheel, repository, tmp_path):
+    shutil.copytree(repository / "engine", tmp_path / "engine")
+    config = tmp_path / "engine" / "config.pbtxt"
+    config.write_text(config.read_text().replace("max_batch_size: 4", "max_batch_size: 5"))
+    with (
+        pytest.raises(RuntimeError, match="unexpected configuration maximum batch size 5"),
+        triton(wheel, tmp_path, "--model-control-mode=none"),
+    ):
+        pass
 
 
 def test_a_hundred_requests_at_once(server, repository, pictures):
@@ -260,7 +290,7 @@ def test_an_engine_is_served_as_a_plan_within_its_profile(ending, tmp_path):
     text = (tmp_path / "r" / "m" / "config.pbtxt").read_text()
     assert 'platform: "tensorrt_plan"' in text and "max_batch_size: 4" in text and "backend" not in text
     assert (tmp_path / "r" / "m" / "1" / "model.plan").read_bytes() == b"plan"
-    assert written.notes == ("the engine takes at most 4 pictures, so max_batch_size is 4",)
+    assert written.notes[-1] == "the engine takes at most 4 pictures, so max_batch_size is 4"
 
 
 @pytest.mark.parametrize("name", ["a/b", "", ".hidden", "a b"])

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...flags import add_reading, add_thresholds, new_thresholds, nms_settings, positive, read_options
+from ...bundle_flags import add_making, check_engine, check_making, made
+from ...flags import positive, read_options, require
 from ...registry import Command
 
 if TYPE_CHECKING:
-    from ....bundles.triton import Source
+    from ....contract.meta import ModelMeta
+    from ....engines.plans.settings import BuildSettings
     from ....pipeline import ConvertSettings
 
 EXAMPLES = """
   trtzoo triton yolov8n.pt -o model_repository
   trtzoo triton yolov8n-seg.pt -o model_repository --name masks --uint8-input --max-batch 16
-  trtzoo triton yolov8n.engine -o model_repository --backend tensorrt
+  trtzoo triton yolov8n.pt -o model_repository --backend tensorrt --precision fp16
+  trtzoo triton yolov8n.engine -o model_repository
   trtzoo detect triton://localhost:8000/yolov8n pictures/
 """
 
@@ -27,78 +30,70 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the model repository")
     parser.add_argument("--name", help="of the model on the server (default: STEM)")
     parser.add_argument(
-        "--backend", choices=("onnxruntime", "tensorrt"), help="what runs it there (default: what fits MODEL)"
+        "--backend",
+        choices=("onnxruntime", "tensorrt"),
+        help="what runs it there; tensorrt builds an engine for this machine's GPU, unless MODEL is one (default: tensorrt "
+        "for an engine, else onnxruntime)",
     )
     parser.add_argument(
         "--max-batch", type=positive, default=8, metavar="N", help="pictures that are put together (default: 8)"
     )
     parser.add_argument("--ensemble", action="store_true", help="add NAME_pictures, which takes encoded pictures")
     parser.add_argument("--uint8-input", action="store_true", help="take frames as cameras give them, uint8 [H, W, 3]")
-    parser.add_argument("--no-verify", action="store_true", help="do not run the converted model once to check it")
-    add_reading(parser)
-    end2end = parser.add_argument_group("NMS in the graph")
-    add_thresholds(end2end)
+    end2end = add_making(parser)
     end2end.add_argument("--runtime-thresholds", action="store_true", help="make the thresholds inputs of the model")
     end2end.add_argument(
         "--optional-thresholds",
         action="store_true",
-        help="a client may leave them out; requests are not put together then",
+        help="a client may leave them out; requests are not put together then (of onnxruntime only)",
     )
 
 
 def _run(options: argparse.Namespace) -> None:
     from .... import console
-    from ....bundles.triton import TritonSettings, write_repository
-    from ....files import staged_folder
+    from ....bundles.triton import TritonSettings
+    from ....pipeline import triton
 
     settings = TritonSettings(
         options.name or options.model.stem, options.max_batch, options.ensemble, options.optional_thresholds
     )
-    with tempfile.TemporaryDirectory() as scratch, staged_folder(options.output) as folder:
-        written = write_repository(_source(options, Path(scratch)), settings, folder)
-    for note in written.notes:
-        console.note(note)
-    print(f"{options.output}: {', '.join(written.models)}; tritonserver --model-repository={options.output.resolve()}")
-
-
-def _source(options: argparse.Namespace, scratch: Path) -> Source:
-    """The file to serve: an engine as it is, anything else converted to ONNX."""
-    from .... import console
-    from ....bundles.triton import engine_source, onnx_source
-    from ....converters import recognise
-    from ....errors import InputError
-    from ....pipeline import convert
-
-    if recognise(options.model) == "engine":
-        if options.backend == "onnxruntime":
-            raise InputError(
-                f"{options.model} is an engine, which --backend onnxruntime does not run; give the ONNX file"
-            )
-        return engine_source(options.model)
-    if options.backend == "tensorrt":
-        raise InputError(
-            f"--backend tensorrt serves an engine, {options.model} is none; run `trtzoo build` on the machine of the server first"
-        )
-    done = convert(options.model, scratch / "model.onnx", _convert_settings(options))
+    check_making(options)
+    conversion = _conversion(options)
+    with console.progress("triton") as progress:
+        done = triton(options.model, options.output, settings, conversion, options.backend, _engine(options), progress)
     for note in done.notes:
         console.note(note)
-    return onnx_source(done.path)
+    print(f"{options.output}: {', '.join(done.models)}; tritonserver --model-repository={options.output.resolve()}")
 
 
-def _convert_settings(options: argparse.Namespace) -> ConvertSettings:
-    from dataclasses import replace
-
-    from ....graph_passes.settings import EndToEnd, Uint8Input
+def _conversion(options: argparse.Namespace) -> ConvertSettings:
+    from ....converters import recognise
+    from ....engines.plans.manifest import read_manifest
+    from ....graph_passes.settings import Uint8Input
     from ....pipeline import ConvertSettings, read_model
 
     plain = ConvertSettings(read=read_options(options), batch=None, verify=not options.no_verify)
-    meta = read_model(options.model, plain).meta
-    plain = replace(plain, uint8_input=Uint8Input() if options.uint8_input else None)
-    if meta.task == "classify":
+    if recognise(options.model) == "engine":
+        manifest = read_manifest(options.model)
+        check_engine(options, manifest.meta if manifest else None)
         return plain
-    if meta.end2end:
-        return replace(plain, thresholds=new_thresholds(options, meta))
-    return replace(plain, end2end=EndToEnd(nms_settings(options), runtime_thresholds=options.runtime_thresholds))
+    meta = read_model(options.model, plain).meta
+    _check_optional(options, meta)
+    return replace(made(options, meta, plain), uint8_input=Uint8Input() if options.uint8_input else None)
+
+
+def _check_optional(options: argparse.Namespace, meta: ModelMeta) -> None:
+    """Wrong usage: thresholds that are no inputs cannot be left out."""
+    inputs = options.runtime_thresholds or meta.extra.get("runtime_thresholds")
+    require(options, inputs or not options.optional_thresholds, "--optional-thresholds needs --runtime-thresholds")
+
+
+def _engine(options: argparse.Namespace) -> BuildSettings:
+    """How an engine is built; what it is for is the library that is installed."""
+    from ....engines.build.timing_cache import default_folder
+    from ....engines.plans.settings import BuildSettings
+
+    return BuildSettings(timing_cache=default_folder())
 
 
 COMMAND = Command("triton", "write a model into a Triton model repository", EXAMPLES, _add_flags, _run)

@@ -7,6 +7,7 @@ holds what its network was, so that it can be "deserialised" and inspected.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Sequence
 from enum import IntEnum
@@ -191,6 +192,7 @@ def _plan(ways: Ways, network: Network, config: IBuilderConfig) -> bytes:
         "plugins": network.plugins,
         "flags": sorted(flags),
         "version": ways.version,
+        "onnx": base64.b64encode(network.onnx).decode(),
     }
     text = json.dumps(body).encode()
     numbers = bytes(int(part) for part in ways.version.split(".")[:4])

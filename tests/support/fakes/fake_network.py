@@ -100,6 +100,7 @@ class Network:
     outputs: list[Tensor] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
     plugins: list[str] = field(default_factory=list)
+    onnx: bytes = b""
 
     @property
     def num_inputs(self) -> int:
@@ -125,7 +126,9 @@ class Network:
 
 def parse_network(network: Network, path: str, release: tuple[int, int]) -> None:
     """Fill a network from a file; before 8.6 a Cast is an identity."""
-    graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
+    model = onnx.load(path)
+    network.onnx = model.SerializeToString()
+    graph = onnx.shape_inference.infer_shapes(model).graph
     weights = {tensor.name: DTYPES[tensor.data_type] for tensor in graph.initializer}
     tensors = {value.name: _tensor(value) for value in (*graph.input, *graph.value_info, *graph.output)}
     for node in graph.node:

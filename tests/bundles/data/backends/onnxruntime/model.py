@@ -42,12 +42,16 @@ class TritonPythonModel:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        self.session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.session = ort.InferenceSession(self._graph(path, config), options, providers=["CPUExecutionProvider"])
         self.batching = config["max_batch_size"] > 0
         self._count_inputs(config["input"])
         overridable = self.session.get_overridable_initializers()
         self.inputs = self._check("input", config["input"], [*self.session.get_inputs(), *overridable])
         self.outputs = self._check("output", config["output"], self.session.get_outputs())
+
+    def _graph(self, path, config):
+        """What ONNX Runtime is to run."""
+        return path
 
     def _count_inputs(self, inputs):
         if self.batching and any(item.get("optional") for item in inputs):
