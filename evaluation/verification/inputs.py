@@ -70,14 +70,23 @@ def compare_inputs(
 def _reason(first: Array, second: Array, place: Placement, other: Placement, difference: float) -> str:
     if np.abs(first - second[::-1]).max() <= TOLERANCE:
         return "the candidate's input has its colours in reverse order (RGB and BGR)"
-    moved = np.array(other.offset) - place.offset
-    if np.abs(moved).max() > 0.01 or np.abs(np.array(other.scale) / place.scale - 1).max() > 1e-4:
-        return (
-            f"the candidate places the picture elsewhere: {moved[0]:+g} pixels to the right, {moved[1]:+g} down, scaled by "
-            f"{other.scale[0]:.5g} x {other.scale[1]:.5g} instead of {place.scale[0]:.5g} x {place.scale[1]:.5g}"
-        )
+    elsewhere = _placed_elsewhere(place, other)
+    if elsewhere:
+        return f"the candidate places the picture elsewhere: {elsewhere}"
     where = np.unravel_index(np.abs(first - second).max(axis=0).argmax(), first.shape[1:])
     return (
         f"the prepared inputs differ by up to {difference:.3g} of white, most at row {where[0]}, column {where[1]}: padding, "
         f"sampling or colours are not the same"
     )
+
+
+def _placed_elsewhere(place: Placement, other: Placement) -> str:
+    """How far the picture lies from where it should; "" where it lies there."""
+    words = []
+    right, down = (float(there - here) for there, here in zip(other.offset, place.offset, strict=True))
+    if max(abs(right), abs(down)) > 0.01:
+        words.append(f"{right:+g} pixels to the right, {down:+g} down")
+    if any(abs(there / here - 1) > 1e-4 for there, here in zip(other.scale, place.scale, strict=True)):
+        (across, along), (wide, high) = other.scale, place.scale
+        words.append(f"scaled by {across:.5g} x {along:.5g} instead of {wide:.5g} x {high:.5g}")
+    return ", ".join(words)
