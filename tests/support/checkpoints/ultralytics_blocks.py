@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import run_onnx
+from running import largest_error, run_onnx
 
 from trtzoo.contract.outputs import TensorSpec
 from trtzoo.converters.checkpoint.reader import Record, read_checkpoint
@@ -56,3 +56,14 @@ def run_torch_block(record: Record, blocks: Any, x: np.ndarray) -> np.ndarray:
     ops = TorchOps("cpu", "fp64")
     with torch.inference_mode():
         return Walker(ops, blocks, path=("m",)).enter(record, ops.begin(x)).numpy()
+
+
+def assert_like_torch(module: Any, blocks: Any, channels: int, folder: Path) -> None:
+    """Both interpreters give what a module with random weights gives in float64, on an input [2, channels, 8, 12]."""
+    module = randomise(module)
+    x = np.random.default_rng(1).normal(size=(2, channels, 8, 12)).astype(np.float32)
+    record = record_of(module, folder / "module.pt")
+    with torch.no_grad():
+        expected = module.double()(torch.from_numpy(x).double()).numpy()
+    assert largest_error(run_onnx_block(record, blocks, x), expected) < 1e-5
+    assert largest_error(run_torch_block(record, blocks, x), expected) < 1e-6

@@ -1,22 +1,12 @@
-"""TensorRT's calibration cache, and a range for every tensor."""
+"""Ranges from files, TensorRT's calibration cache among them."""
 
 import struct
 
-import cv2
-import numpy as np
 import pytest
-from small_graphs import run
-from tiny_models import tiny_detector
 
 from trtzoo.errors import InputError
-from trtzoo.evaluation.calibration.calibrate import Calibration
-from trtzoo.evaluation.calibration.pictures import PictureReader, choose
-from trtzoo.evaluation.calibration.ranges.every import every_threshold
 from trtzoo.evaluation.calibration.ranges.files import parse_tensorrt_cache, read_ranges, shared_ranges, tensorrt_cache
-from trtzoo.evaluation.calibration.ranges.methods import Threshold
-from trtzoo.evaluation.calibration.settings import CalibrationSettings
-from trtzoo.graph_passes.precision.qdq.insert import Quantisation
-from trtzoo.graph_passes.precision.qdq.points import Points, find_points
+from trtzoo.graph_passes.precision.qdq.points import Points
 
 
 def test_a_cache_that_tensorrt_wrote():
@@ -57,22 +47,3 @@ def test_tensors_that_share_a_scale_get_the_greatest_range():
     assert shared_ranges(POINTS, {"x": 1.0, "a": 3.0}, "f") == {"x": 1.0, "cat": 3.0}
     with pytest.raises(InputError, match="f has no range for 1 of 2 tensors, the first is cat"):
         shared_ranges(POINTS, {"x": 1.0}, "f")
-
-
-def test_every_tensor_of_the_body_has_its_peak_and_groups_keep_theirs(tmp_path):
-    file = tmp_path / "a.png"
-    cv2.imwrite(str(file), np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8))
-    graph, meta = tiny_detector()
-    points = find_points(graph)
-    sample = choose(file, 1, 0)
-    calibration = Calibration(points, Quantisation(dict.fromkeys(points.quantised, 77.0)), sample)
-    found = every_threshold(graph, meta, CalibrationSettings(file, threshold=Threshold("minmax")), calibration)
-    (image,) = PictureReader(meta).batches([file], 1)
-    convolutions = [node.outputs[0].name for node in graph.nodes if node.op == "Conv"]
-    whole = graph.copy()
-    whole.outputs = [whole.tensors()[name] for name in convolutions]
-    for name, values in run(whole.cleanup(), {"images": image}).items():
-        assert found[name] == np.abs(values).max(), name
-    assert {found[name] for name in points.quantised} == {77.0}
-    assert found["images"] == 77.0
-    assert not set(found) & {tensor.name for tensor in graph.outputs}, "the decode stays in floats"
