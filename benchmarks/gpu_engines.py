@@ -19,146 +19,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gpu.cases import SETS, SHARED, Case
+from gpu.differences import differences
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 PICTURES = 8
 """Pictures of COCO that every model is tried on, beside one with oriented objects."""
-ABOVE = 0.3
-"""Objects above this score must be found again."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One engine.
-
-    Attributes:
-        name: of the case; its graph is NAME.onnx.
-        source: of the weights, in ../shared/weights.
-        convert: flags of `trtzoo convert`.
-        build: flags of `trtzoo build`.
-        reference: name of the case whose graph ONNX Runtime runs; empty is its own.
-        level: of the builder; None takes that of the command line.
-    """
-
-    name: str
-    source: str
-    convert: tuple[str, ...] = ()
-    build: tuple[str, ...] = ()
-    reference: str = ""
-    level: int | None = None
-
-
-E2E = ("--end2end", "--nms")
-FREE = ("--dynamic",)
-FIVE = ("--max-batch", "5", "--opt-batch", "2")
-
-
-def correctness() -> Iterator[Case]:
-    """Every task and route once, and every option that changes the engine's interface."""
-    detect, pose, segment, turned = (
-        "yolov8n.pt",
-        "yolo11n-pose.pt",
-        "yolov8n-seg.pt",
-        "yolov8n-obb_custom-tau-fibrils.pt",
-    )
-    yield Case("v8n-efficient", detect, (*E2E, "efficient"))
-    yield Case("11n-pose-efficient-idx-free", pose, (*E2E, "efficient-idx", *FREE), FIVE)
-    yield Case("v8n-efficient-half", detect, (*E2E, "efficient", "--half"), reference="v8n-efficient")
-    yield Case("v8n-static", detect, (*E2E, "static"))
-    yield Case("11n-pose-static-free", pose, (*E2E, "static", *FREE), FIVE)
-    yield Case("v8n-seg-efficient-idx", segment, (*E2E, "efficient-idx"))
-    yield Case("v8n-obb-static", turned, (*E2E, "static"))
-    yield Case("v8n-cls", "yolov8n-cls.pt")
-    yield Case("26n", "yolo26n.pt", ("--end2end",))
-    yield Case("v3-tiny-efficient", "yolov3-tiny.cfg", (*E2E, "efficient"))
-    yield Case("11n-pose-static-half", pose, (*E2E, "static", "--half"), reference="11n-pose-static")
-    yield Case("11n-pose-static", pose, (*E2E, "static"))
-    yield Case("v8n-raw-free", detect, FREE, FIVE)
-    yield Case("v8n-plain", detect, (*E2E, "plain"))
-    yield Case("v8n-onnx", detect, (*E2E, "onnx"))
-    yield Case("11n-pose-plain", pose, (*E2E, "plain"))
-    yield Case("v8n-uint8-efficient", detect, (*E2E, "efficient", "--uint8-input"))
-    yield Case("v8n-asked-plain", detect, (*E2E, "plain", "--runtime-thresholds"))
-    yield Case("v8n-asked-static", detect, (*E2E, "static", "--runtime-thresholds"))
-    yield Case("v8n-deepstream", detect, (*E2E, "efficient", "--layout", "deepstream"))
-    yield Case("v8n-version-compatible", detect, (), ("--version-compatible",))
-    yield Case("v8n-seg-static-half", segment, (*E2E, "static", "--half"), reference="v8n-seg-efficient-idx")
-    yield Case("26n-half", "yolo26n.pt", ("--end2end", "--half"), reference="26n")
-    yield Case("v5n-efficient", "yolov5n_v6.0-era.pt", (*E2E, "efficient"))
-    yield Case("v8n-static-half", detect, (*E2E, "static", "--half"), reference="v8n-efficient")
-    yield Case("11n-pose-efficient-idx-half", pose, (*E2E, "efficient-idx", "--half"), reference="11n-pose-static")
-    examples = str(SHARED / "coco" / "examples")
-    yield Case(
-        "v8n-efficient-int8", detect, (*E2E, "efficient", "--int8", "--calib-path", examples), reference="v8n-efficient"
-    )
-    yield Case("v8n-efficient-no-tf32", detect, (*E2E, "efficient"), ("--no-tf32",))
-    yield Case("v8n-obb-static-half", turned, (*E2E, "static", "--half"), reference="v8n-obb-static")
-    yield Case("v8n-cls-half", "yolov8n-cls.pt", ("--half",), reference="v8n-cls")
-    yield Case("v3-tiny-static-half", "yolov3-tiny.cfg", (*E2E, "static", "--half"), reference="v3-tiny-efficient")
-
-
-def speed() -> Iterator[Case]:
-    """The routes beside each other, as the builder makes them by default."""
-    for batch in (1, 8):
-        for half in (False, True):
-            for short, source, routes in (
-                ("v8n", "yolov8n.pt", ("efficient", "static", "plain", "onnx")),
-                ("11n-pose", "yolo11n-pose.pt", ("efficient-idx", "static", "plain")),
-                ("v3-tiny", "yolov3-tiny.cfg", ("efficient", "static")),
-            ):
-                yield timed(short, source, "", batch, half)
-                for route in routes:
-                    yield timed(short, source, route, batch, half)
-
-
-def timed(short: str, source: str, route: str, batch: int, half: bool) -> Case:
-    """An engine to be timed; without a route it ends in raw heads."""
-    stem = f"speed-{short}-{route or 'raw'}-b{batch}"
-    words = (*((*E2E, route) if route else ()), "--batch-size", str(batch), *(("--half",) if half else ()))
-    name = f"{stem}-{'fp16' if half else 'fp32'}"
-    return Case(name, source, words, reference=f"{stem}-fp32" if half else "")
-
-
-def quick() -> Iterator[Case]:
-    """The same at the builder's level 2, which takes less time to build."""
-    for case in speed():
-        names = [name.replace("speed-", "level2-") for name in (case.name, case.reference)]
-        yield replace(case, name=names[0], reference=names[1], level=2)
-
-
-def judged() -> Iterator[Case]:
-    """Engines for `trtzoo val`: thresholds of an evaluation, level 0."""
-    few = (
-        *E2E,
-        "static",
-        "--conf-thres",
-        "0.001",
-        "--iou-thres",
-        "0.7",
-        "--topk-all",
-        "300",
-        "--nms-candidates",
-        "1000",
-    )
-    calibrated = ("--int8", "--calib-path", str(SHARED / "coco" / "examples"))
-    for short, source in (("v8n", "yolov8n.pt"), ("11n-pose", "yolo11n-pose.pt")):
-        for precision, words in (("fp32", ()), ("fp16", ("--half",)), ("int8", calibrated)):
-            name = f"val-{short}-{precision}"
-            yield Case(name, source, (*few, *words), reference=f"val-{short}-fp32", level=0)
-
-
-SETS: dict[str, Callable[[], Iterator[Case]]] = {
-    "correctness": correctness,
-    "speed": speed,
-    "level2": quick,
-    "val": judged,
-}
 
 
 def chosen(options: argparse.Namespace) -> list[Case]:
@@ -298,61 +167,6 @@ def inputs(meta: Any, pictures: list[np.ndarray], count: int) -> np.ndarray:
     from trtzoo.engines.pictures.preprocess import prepare as prepared
 
     return np.stack([prepared(pictures[row % len(pictures)], meta)[0] for row in range(count)])
-
-
-def differences(theirs: list[Any], ours: list[Any]) -> dict[str, float]:
-    """Objects above 0.3 of two answers: how many have no partner of the same class with IoU > .95, and the worst of pairs."""
-    worst = {"lost": 0, "extra": 0, "pairs": 0, "iou": 1.0, "box": 0.0, "score": 0.0, "keypoint": 0.0, "mask_iou": 1.0}
-    for left, right in zip(theirs, ours, strict=True):
-        if left.probs is not None:
-            worst["score"] = max(worst["score"], float(np.abs(left.probs - right.probs).max()))
-            continue
-        worst["lost"] += unmatched(left, right, worst)
-        worst["extra"] += unmatched(right, left, None)
-    return {name: round(float(value), 5) for name, value in worst.items()}
-
-
-def unmatched(left: Any, right: Any, worst: dict[str, float] | None) -> int:
-    """How many objects of `left` above 0.3 have no partner in `right`."""
-    lost = 0
-    for row in np.flatnonzero(left.scores > ABOVE):
-        same = np.flatnonzero(right.classes == left.classes[row])
-        gaps = [np.abs(left.boxes[row] - right.boxes[other]).max() for other in same]
-        if not gaps or overlap(left, row, right, best := int(same[int(np.argmin(gaps))])) <= 0.95:
-            lost += 1
-        elif worst is not None:
-            record(left, row, right, best, worst)
-    return lost
-
-
-def record(left: Any, row: int, right: Any, other: int, worst: dict[str, float]) -> None:
-    """The differences of a pair."""
-    worst["pairs"] += 1
-    worst["iou"] = min(worst["iou"], overlap(left, row, right, other))
-    worst["box"] = max(worst["box"], float(np.abs(left.boxes[row] - right.boxes[other]).max()))
-    worst["score"] = max(worst["score"], float(abs(left.scores[row] - right.scores[other])))
-    if left.keypoints is not None:
-        seen = left.keypoints[row][:, 2] > 0.5 if left.keypoints.shape[2] > 2 else slice(None)
-        gap = np.abs(left.keypoints[row][seen, :2] - right.keypoints[other][seen, :2])
-        worst["keypoint"] = max(worst["keypoint"], float(gap.max(initial=0)))
-    if left.masks is not None:
-        both = (left.masks[row] & right.masks[other]).sum() / max(1, (left.masks[row] | right.masks[other]).sum())
-        worst["mask_iou"] = min(worst["mask_iou"], float(both))
-
-
-def overlap(left: Any, row: int, right: Any, other: int) -> float:
-    """IoU of two boxes, oriented ones by the area of their corners' intersection (OpenCV)."""
-    one, two = left.boxes[row].astype(float), right.boxes[other].astype(float)
-    if len(one) == 5:
-        import cv2
-
-        turned = [((box[0], box[1]), (box[2], box[3]), float(np.degrees(box[4]))) for box in (one, two)]
-        points = cv2.rotatedRectangleIntersection(*turned)[1]
-        both = 0.0 if points is None else cv2.contourArea(cv2.convexHull(points))
-        return float(both / max(1e-9, one[2] * one[3] + two[2] * two[3] - both))
-    corner, end = np.maximum(one[:2], two[:2]), np.minimum(one[2:], two[2:])
-    both = np.prod(np.clip(end - corner, 0, None))
-    return float(both / max(1e-9, np.prod(one[2:] - one[:2]) + np.prod(two[2:] - two[:2]) - both))
 
 
 def tensors(own: Any, engine: Any, pictures: list[np.ndarray]) -> dict[str, float]:

@@ -23,6 +23,7 @@ def case(name: str) -> dict:
 def test_the_page_shows_the_record(monkeypatch):
     spec = importlib.util.spec_from_file_location("gpu_engines", ROOT / "benchmarks" / "gpu_engines.py")
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     monkeypatch.setitem(sys.modules, "gpu_engines", module)
     spec.loader.exec_module(module)
     page = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from trtzoo.cli import main
 from trtzoo.contract.properties import from_properties
 from trtzoo.engines.pictures.sampling import RESIZERS, white_of
 
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 PICTURES = SAMPLES / "pictures"
 SHAPES = SAMPLES / "shapes.cfg"
 

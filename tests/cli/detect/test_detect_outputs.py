@@ -13,7 +13,7 @@ from videos import write_video
 
 from trtzoo.cli import main
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SQUARES = [(2, 0), (9, 1), (22, 2)]
 TASKS = ["detect", "segment", "pose", "obb", "classify"]
 
