@@ -56,9 +56,15 @@ def test_the_coarsest_form_is_what_both_get():
     np.testing.assert_array_equal(rounded(values, FORMS["half"], META), values.astype(np.float16).astype(np.float32))
 
 
+def test_bytes_are_rounded_and_not_cut_off():
+    values = np.full((3, 2, 2), 127.98 / 255, np.float32)
+    assert (as_input(values, FORMS["a camera's frame"]) == 128).all()
+
+
 WRONG = {
     "colours": (Preprocess("letterbox", colour="bgr"), lambda image: image[::-1], "colours in reverse order"),
     "padding": (Preprocess("letterbox", pad=0.0), None, "differ by up to 0.447 of white, most at row 0"),
+    "a pad one step lighter": (Preprocess("letterbox", pad=115 / 255), None, "differ by up to 0.00392 of white"),
     "place": (Preprocess("letterbox", anchor="topleft"), None, r"elsewhere: \+0 pixels to the right, -4 down$"),
     "size": (Preprocess("stretch"), None, r"\+0 pixels to the right, -4 down, scaled by 1 x 1.3333 instead of 1 x 1$"),
 }
