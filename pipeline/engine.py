@@ -14,10 +14,10 @@ from ..converters import recognise
 from ..engines.plans.settings import BuildSettings
 from ..errors import InputError
 from ..files import StrPath, printable
-from .conversion import Conversion, ConvertSettings, Progress, convert
 
 if TYPE_CHECKING:
     from ..engines.plans.manifest import Manifest
+    from .conversion import Conversion, ConvertSettings, Progress
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ def build(
     if kind == "onnx" and conversion is None:
         done = build_engine(model, output, settings, progress, force=force, note=note, heard=heard, verify=verify)
         return Built(output, done, None)
+    from .conversion import ConvertSettings, convert
+
     wanted = conversion or ConvertSettings(target=settings.target)
     with _place(onnx_path(model, output, wanted), keep_onnx) as onnx:
         converted = convert(model, onnx, wanted, *(progress,) if progress else ())

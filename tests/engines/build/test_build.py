@@ -247,6 +247,23 @@ def test_every_way_of_starting_the_process(tmp_path: Path, how: str, head: str) 
     assert read_manifest(tmp_path / "t.engine")
 
 
+COMMAND = """
+import os, sys
+forks, fork = [], os.fork
+os.fork = lambda: forks.append("numpy" in sys.modules) or fork()
+from trtzoo.cli import main
+code = main(["build", *sys.argv[1:], "--target", "tensorrt-rtx"])
+print(code, *forks)
+"""
+
+
+def test_the_command_builds_an_onnx_file_in_a_fork_without_numpy(tmp_path: Path) -> None:
+    """numpy starts threads; a Python of its own costs as much as many a build."""
+    arguments = [str(write_tiny(tmp_path / "t.onnx")), "-o", str(tmp_path / "t.engine")]
+    done = subprocess.run([sys.executable, "-c", COMMAND, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] in ("0 False", "None False"), done.stdout + done.stderr
+
+
 def test_interrupt_ends_the_build_and_leaves_nothing(tmp_path: Path) -> None:
     path, engine = write_tiny(tmp_path / "t.onnx"), tmp_path / "t.engine"
     engine.write_bytes(b"old")
