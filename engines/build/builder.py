@@ -92,6 +92,7 @@ def _build(
     sources: list[Source] = []
 
     def meanwhile() -> None:
+        from ..plans import contract  # noqa: F401 - needed afterwards; numpy comes with it while the library works
         from .record import read_source
 
         sources.append(read_source(Path(request.onnx)))
