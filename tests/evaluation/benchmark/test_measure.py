@@ -9,9 +9,10 @@ import pytest
 from colour_network import colour_network, picture_with
 
 from trtzoo.evaluation.benchmark.measure import measure_load, measure_throughput, take_turn
-from trtzoo.evaluation.benchmark.statistics import relative_to, times_of
 
 NAP = 0.02
+
+
 PICTURE = picture_with([(0, 1)])
 
 
@@ -31,11 +32,6 @@ class Sleeper:
 
     def close(self):
         pass
-
-
-def test_figures_of_times():
-    one = times_of(np.arange(1, 102) / 1000)
-    assert (one.mean, one.median, one.p90, one.p99, one.least, one.count) == pytest.approx((51, 51, 91, 100, 1, 101))
 
 
 def test_what_is_cold_is_not_counted():
@@ -86,14 +82,3 @@ def test_a_hopeless_load_ends():
     assert load.answered < 5 < load.requests == 20
     assert load.saturated
     assert time.perf_counter() - begin < 2
-
-
-def test_a_ratio_is_taken_turn_by_turn():
-    """The machine gets slower and slower; the second model takes half as long again in every turn."""
-    first = [np.full(5, slow) for slow in (1.0, 2.0, 4.0, 8.0)]
-    done = relative_to(first, [1.5 * turn for turn in first], "first")
-    assert (done.ratio, done.low, done.high, done.against) == (1.5, 1.5, 1.5, "first")
-    varied = relative_to(first, [factor * turn for factor, turn in zip((1, 1.2, 1.4, 3), first, strict=True)], "first")
-    assert varied.low == pytest.approx(1, abs=0.15)
-    assert varied.ratio == pytest.approx(1.3)
-    assert varied.low < 1.3 < varied.high
