@@ -47,7 +47,7 @@ def decode(
     """The detections of one image of a batch.
 
     Args:
-        outputs: of the runtime, by name.
+        outputs: of the runtime, by name; without masks, those of `graph_passes.layouts.wanted_outputs` will do.
         index: of the image in the batch.
         placement: where the picture lies in the network's input.
         meta: of the model.
@@ -87,7 +87,7 @@ def _raw_rows(image: Mapping[str, Array], meta: ModelMeta, settings: Suppression
     rows = Rows(image["boxes"][anchors], image["scores"][anchors, classes], classes)
     if meta.task == "pose":
         return replace(rows, keypoints=image["keypoints"][anchors])
-    if meta.task == "segment":
+    if "protos" in image:
         return replace(rows, masks=_masks(image["mask_coeffs"][anchors], image["protos"]))
     return rows
 
@@ -97,10 +97,10 @@ def _end2end_rows(image: Mapping[str, Array], meta: ModelMeta) -> Rows:
     rows = Rows(image["det_boxes"][used], image["det_scores"][used], image["det_classes"][used])
     if meta.task == "pose":
         return replace(rows, keypoints=image["det_kpts"][used])
-    if meta.task == "segment":
-        finished = "det_masks" in image
-        masks = image["det_masks"][used] if finished else _masks(image["det_coeffs"][used], image["protos"])
-        return replace(rows, masks=masks)
+    if "det_masks" in image:
+        return replace(rows, masks=image["det_masks"][used])
+    if "protos" in image:
+        return replace(rows, masks=_masks(image["det_coeffs"][used], image["protos"]))
     return rows
 
 

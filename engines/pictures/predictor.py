@@ -16,6 +16,7 @@ from ...contract.nms import NmsSettings
 from ...contract.outputs import input_spec
 from ...errors import InputError
 from ...graph.weights import Array
+from ...graph_passes.layouts import wanted_outputs
 from ..runtimes.base import Runtime
 from .detections import Detections
 from .postprocess import decode, in_picture, surviving_rows
@@ -54,7 +55,8 @@ class Predictor:
         settings: of the NMS behind raw heads. An end-to-end graph keeps its own, unless it takes its thresholds as inputs,
             but a higher `conf_thres` still filters its rows.
         batch: pictures a run where the model leaves that free; None takes what is fastest.
-        masks: whether a segmentation model's masks are wanted; without them `Detections.masks` is None.
+        masks: whether a segmentation model's masks are wanted; without them `Detections.masks` is None, and the outputs that only
+            they need are neither computed by ONNX Runtime, nor copied from a GPU, nor sent by a server.
 
     Attributes:
         unsettled: pictures so far for which the NMS of route `static` in the graph had too few steps: some of their boxes overlap
@@ -77,6 +79,7 @@ class Predictor:
         self.suppression = runtime.meta.suppression(settings)
         self.batch = _batch_of(runtime, batch)
         self._masks = masks
+        self._outputs = wanted_outputs(runtime.meta, masks)
         self.unsettled = 0
 
     @property
@@ -133,7 +136,7 @@ class Predictor:
         """Detect in prepared pictures, at most `batch` of them."""
         if not pictures:
             return []
-        outputs = self.runtime.infer(self._filled(pictures), self.suppression)
+        outputs = self.runtime.infer(self._filled(pictures), self.suppression, self._outputs)
         found = [self._decoded(outputs, row, one.placement) for row, one in enumerate(pictures)]
         return [_above(detections, self.suppression.conf_thres) for detections in found]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from ...contract.meta import ModelMeta
@@ -25,15 +26,18 @@ class Runtime(Protocol):
     @property
     def gpu_seconds(self) -> float | None: ...
 
-    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
+    def infer(
+        self, images: Array, thresholds: Suppression | None = None, outputs: Collection[str] | None = None
+    ) -> dict[str, Array]:
         """Run the network.
 
         Args:
             images: [B, C, H, W] in the type of the model's input (float32 0..1), B being the model's batch where that is fixed.
             thresholds: for a graph that takes its thresholds as inputs; None gives it those of `meta.nms`.
+            outputs: names of those that are wanted, so that no others are copied or sent; None wants all.
 
         Returns:
-            The outputs by name, in the graph's order (`heads.raw_outputs` or `heads.end2end_outputs`).
+            The outputs by name, in the graph's order (`graph_passes.layouts.expected_outputs`).
 
         Raises:
             InputError: the images do not fit the input.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..plans.tensors import EngineTensor
 from .batches import Run, plan_runs
 
 GRAPHS = 8
-"""How many batch sizes of a free batch have a CUDA graph at a time."""
+"""How many batch sizes of a free batch, and choices of outputs, have a CUDA graph at a time."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,26 @@ class Buffer:
         return values
 
 
+@dataclass(frozen=True)
+class Work:
+    """What one CUDA graph does.
+
+    Attributes:
+        size: images of the run.
+        outputs: that are copied back.
+    """
+
+    size: int
+    outputs: tuple[str, ...]
+
+
 class Executor:
     """An execution context with everything that it needs.
 
     All memory is allocated once, here. Copies and network are recorded as a CUDA graph, so that a run costs one launch:
     after the first run where the batch is fixed, else after the second run of a batch size, one graph a size, as Triton's
-    TensorRT backend has them of one context. A network that cannot be recorded runs without.
+    TensorRT backend has them of one context. Each choice of outputs has graphs of its own. A network that cannot be recorded
+    runs without.
 
     Args:
         context: IExecutionContext.
@@ -88,8 +102,8 @@ class Executor:
         self._settings = [self._buffer(tensor, tensor.shape) for tensor in self._others]
         self._out = [self._buffer(tensor, self._output_shape(tensor)) for tensor in outputs]
         self._record = record
-        self._graphs: OrderedDict[int, int] = OrderedDict()
-        self._seen: Counter[int] = Counter()
+        self._graphs: OrderedDict[Work, int] = OrderedDict()
+        self._seen: Counter[Work] = Counter()
         self.gpu_seconds = 0.0
 
     @property
@@ -97,7 +111,9 @@ class Executor:
         """Names of the inputs that are no pictures, such as thresholds."""
         return tuple(buffer.tensor.name for buffer in self._settings)
 
-    def infer(self, images: Array, settings: Mapping[str, Array] | None = None) -> dict[str, Array]:
+    def infer(
+        self, images: Array, settings: Mapping[str, Array] | None = None, outputs: Collection[str] | None = None
+    ) -> dict[str, Array]:
         """Run the network on any number of images; more than the engine takes at once are run in turn.
 
         Several threads may call this; they wait for each other.
@@ -105,6 +121,7 @@ class Executor:
         Args:
             images: [B, ...] as the input is.
             settings: values of the other inputs, by name.
+            outputs: names of those that are copied back; None wants all.
 
         Raises:
             InputError: the images or settings do not fit the inputs, or it is closed.
@@ -113,12 +130,13 @@ class Executor:
         if self._context is None:
             raise InputError("the engine is closed; open it again")
         self._check(images)
+        out = tuple(buffer for buffer in self._out if outputs is None or buffer.tensor.name in outputs)
         with self._lock:
             try:
                 self._cuda.enter()
                 self._set(settings or {})
                 self.gpu_seconds = 0.0
-                parts = [self._run(images, run) for run in plan_runs(len(images), self.least, self.most)]
+                parts = [self._run(images, run, out) for run in plan_runs(len(images), self.least, self.most)]
             except CudaError as error:
                 raise UnsupportedError(f"the GPU failed while it ran the network: {error}; start again") from error
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts[1:] else parts[0]
@@ -134,36 +152,37 @@ class Executor:
         """Whether the network has been recorded, for one batch size at least."""
         return bool(self._graphs)
 
-    def _run(self, images: Array, run: Run) -> dict[str, Array]:
+    def _run(self, images: Array, run: Run, out: tuple[Buffer, ...]) -> dict[str, Array]:
+        work = Work(run.size, tuple(buffer.tensor.name for buffer in out))
         host = self._in.view(run.size)
         host[: run.count] = images[run.start : run.start + run.count]
         host[run.count :] = 0
-        graph = self._graphs.get(run.size)
+        graph = self._graphs.get(work)
         if graph is None:
             self._set_batch(run.size)
         self._cuda.start_clock()
         if graph is None:
-            self._enqueue(run.size)
+            self._enqueue(run.size, out)
         else:
-            self._graphs.move_to_end(run.size)
+            self._graphs.move_to_end(work)
             self._cuda.launch(graph)
         self._cuda.stop_clock()
         self._cuda.synchronize()
         self.gpu_seconds += self._cuda.elapsed()
-        results = {buffer.tensor.name: buffer.view(run.size)[: run.count].copy() for buffer in self._out}
-        if self._record and run.size not in self._graphs:
-            self._seen[run.size] += 1
-            if self.least == self.most or self._seen[run.size] > 1:
-                self._keep_graph(run.size)
+        results = {buffer.tensor.name: buffer.view(run.size)[: run.count].copy() for buffer in out}
+        if self._record and work not in self._graphs:
+            self._seen[work] += 1
+            if self.least == self.most or self._seen[work] > 1:
+                self._keep_graph(work, out)
         return results
 
-    def _keep_graph(self, size: int) -> None:
+    def _keep_graph(self, work: Work, out: tuple[Buffer, ...]) -> None:
         """Record the work that a run just did; where that fails once, it is not tried again."""
-        graph = self._recorded(size)
+        graph = self._recorded(work.size, out)
         if graph is None:
             self._record = False
             return
-        self._graphs[size] = graph
+        self._graphs[work] = graph
         if len(self._graphs) > GRAPHS:
             self._cuda.forget(self._graphs.popitem(last=False)[1])
 
@@ -175,21 +194,21 @@ class Executor:
                 )
             buffer.view(self.most)[:] = settings[buffer.tensor.name]
 
-    def _enqueue(self, size: int) -> None:
+    def _enqueue(self, size: int, out: tuple[Buffer, ...]) -> None:
         """Copy in, run, copy out, all in the stream's order."""
         self._cuda.upload(self._in.device, self._in.view(size))
         for buffer in self._settings:
             self._cuda.upload(buffer.device, buffer.view(size))
         if not self._context.execute_async_v3(self._cuda.stream):
             raise CudaError(f"TensorRT did not start the network ({'; '.join(self._said()) or 'it gave no reason'})")
-        for buffer in self._out:
+        for buffer in out:
             self._cuda.download(buffer.view(size), buffer.device)
 
-    def _recorded(self, size: int) -> int | None:
+    def _recorded(self, size: int, out: tuple[Buffer, ...]) -> int | None:
         """The work of a run as a graph, None if it cannot be recorded."""
         self._cuda.begin_capture()
         try:
-            self._enqueue(size)
+            self._enqueue(size, out)
         except CudaError:
             self._cuda.abandon_capture()
             return None

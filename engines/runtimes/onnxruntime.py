@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from ...graph.session import CPU, Provider, first_line, open_session
 from ...graph.weights import Array
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, RunOptions
 
 
 class OnnxRuntime:
@@ -48,22 +48,36 @@ class OnnxRuntime:
         inputs = [*self._session.get_inputs(), *self._session.get_overridable_initializers()]
         self._thresholds = [item.name for item in inputs if item.name != INPUT]
 
-    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
-        """Run the network on images [B, C, H, W]; returns the outputs by name."""
+    def infer(
+        self, images: Array, thresholds: Suppression | None = None, outputs: Collection[str] | None = None
+    ) -> dict[str, Array]:
+        """Run the network on images [B, C, H, W]; returns the outputs by name. What only others need is not computed."""
         settings = thresholds or self.meta.nms
         feeds = {name: np.full((len(images), 1), getattr(settings, name), np.float32) for name in self._thresholds}
+        names = [name for name in self._outputs if outputs is None or name in outputs]
         try:
-            values = self._session.run(None, {INPUT: images, **feeds})
+            values = self._session.run(names, {INPUT: images, **feeds}, _path_only(len(names) < len(self._outputs)))
         except Exception as error:  # ONNX Runtime's exception classes have no public base
             raise InputError(
                 f"{self._where} does not run on images {list(images.shape)}: {first_line(error)}"
             ) from error
-        return dict(zip(self._outputs, values, strict=True))
+        return dict(zip(names, values, strict=True))
 
     def close(self) -> None:
         """Free the session."""
         with contextlib.suppress(AttributeError):
             del self._session
+
+
+def _path_only(wanted: bool) -> RunOptions | None:
+    """How a run leaves out the nodes that no wanted output needs."""
+    if not wanted:
+        return None
+    from onnxruntime import RunOptions
+
+    options = RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options
 
 
 def _session(model: Path | bytes, device: str, where: str, optimize: bool) -> InferenceSession:

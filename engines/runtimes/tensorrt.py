@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -77,11 +77,13 @@ class TensorRTRuntime:
             self._cache.store()
         return executor
 
-    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
+    def infer(
+        self, images: Array, thresholds: Suppression | None = None, outputs: Collection[str] | None = None
+    ) -> dict[str, Array]:
         """Run the network on images [B, ...] as its input is; any B, in several runs if the engine takes fewer."""
         wanted = thresholds or self.meta.nms
         settings = {name: np.array([getattr(wanted, name)], np.float32) for name in self._executor.settings if wanted}
-        return self._executor.infer(images, settings)
+        return self._executor.infer(images, settings, outputs)
 
     def close(self) -> None:
         """Free the GPU's memory, and keep what TensorRT-RTX compiled for it beside the engine; a second call does nothing."""

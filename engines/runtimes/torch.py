@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from ...contract.meta import ModelMeta
@@ -29,11 +30,12 @@ class TorchRuntime:
         self._device = device
         self._run = torch_runner(network, device, "fp16" if half else "fp32")
 
-    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
+    def infer(
+        self, images: Array, thresholds: Suppression | None = None, outputs: Collection[str] | None = None
+    ) -> dict[str, Array]:
         """Run the network on images [B, C, H, W]; returns the raw heads by name, before any threshold."""
-        if self._device == "cpu":
-            return self._run(images)
-        return self._timed(images)
+        heads = self._run(images) if self._device == "cpu" else self._timed(images)
+        return heads if outputs is None else {name: values for name, values in heads.items() if name in outputs}
 
     def _timed(self, images: Array) -> dict[str, Array]:
         import torch

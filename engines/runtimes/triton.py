@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +62,10 @@ def parse_address(text: str) -> Address:
 
 
 class TritonRuntime:
-    """A model that a Triton server runs. The metadata comes from the server; only outputs that it names are asked for.
+    """A model that a Triton server runs. The metadata comes from the server; only outputs that are wanted are asked for.
 
     Args:
         address: `triton://HOST:PORT/MODEL`.
-        outputs: to ask for; None takes all that decoding needs.
 
     Raises:
         InputError: no server there, no such model, or one without trtzoo's metadata.
@@ -75,34 +74,41 @@ class TritonRuntime:
 
     gpu_seconds: float | None = None
 
-    def __init__(self, address: str, outputs: Sequence[str] | None = None) -> None:
+    def __init__(self, address: str) -> None:
         self._where = address
         place = parse_address(address)
         self._model, self._version = place.model, place.version
         self._kit, self._client, protocol = _connect(place)
         self.name = f"triton {protocol} {place.server}"
-        config = _config(self._ask("get_model_config", place.model, place.version))
-        self.meta: ModelMeta = _meta(config, address)
+        try:
+            config = _config(self._ask("get_model_config", place.model, place.version))
+            self.meta: ModelMeta = _meta(config, address)
+        except BaseException:
+            self.close()
+            raise
         self._most = int(config.get("max_batch_size", 0)) or self.meta.batch or UNLIMITED
         self._thresholds = [item["name"] for item in config["input"] if item["name"] != INPUT]
-        self._outputs = list(outputs or (spec.name for spec in expected_outputs(self.meta)))
+        self._outputs = [spec.name for spec in expected_outputs(self.meta)]
 
-    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
+    def infer(
+        self, images: Array, thresholds: Suppression | None = None, outputs: Collection[str] | None = None
+    ) -> dict[str, Array]:
         """Run the network on images [B, ...] as its input is, in several requests where the model takes fewer at once."""
+        names = [name for name in self._outputs if outputs is None or name in outputs]
         least = self.meta.batch or 1
         parts = []
         for run in plan_runs(len(images), least, max(least, self._most)):
             chunk = np.zeros((run.size, *images.shape[1:]), images.dtype)
             chunk[: run.count] = images[run.start : run.start + run.count]
-            answer = self._request(chunk, thresholds)
+            answer = self._request(chunk, thresholds, names)
             parts.append({name: array[: run.count] for name, array in answer.items()})
-        return {name: np.concatenate([part[name] for part in parts]) for name in self._outputs}
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
-    def _request(self, images: Array, thresholds: Suppression | None) -> dict[str, Array]:
+    def _request(self, images: Array, thresholds: Suppression | None, names: list[str]) -> dict[str, Array]:
         from tritonclient.utils import np_to_triton_dtype
 
         settings = thresholds or self.meta.nms
@@ -111,9 +117,9 @@ class TritonRuntime:
         for name, array in ({INPUT: images} | feeds).items():
             inputs.append(self._kit.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype)))
             inputs[-1].set_data_from_numpy(np.ascontiguousarray(array))
-        wanted = [self._kit.InferRequestedOutput(name) for name in self._outputs]
+        wanted = [self._kit.InferRequestedOutput(name) for name in names]
         answer = self._ask("infer", self._model, inputs, model_version=self._version, outputs=wanted)
-        return {name: answer.as_numpy(name) for name in self._outputs}
+        return {name: answer.as_numpy(name) for name in names}
 
     def _ask(self, method: str, *arguments: Any, **more: Any) -> Any:
         try:

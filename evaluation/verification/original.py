@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,12 @@ class OriginalRuntime:
         self.name, self.meta, self.exact = name, meta, exact
         self._run = run
 
-    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
+    def infer(
+        self, images: Array, thresholds: Suppression | None = None, outputs: Collection[str] | None = None
+    ) -> dict[str, Array]:
         """Run the network on images [B, C, H, W]."""
-        return self._run(images)
+        heads = self._run(images)
+        return heads if outputs is None else {name: values for name, values in heads.items() if name in outputs}
 
     def close(self) -> None:
         """The framework frees its model itself."""

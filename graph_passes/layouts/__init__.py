@@ -37,11 +37,27 @@ def expected_outputs(meta: ModelMeta) -> Sequence[TensorSpec]:
     return contract_outputs(meta) if meta.layout == "raw" else dressing_of(meta.layout).specs(meta)
 
 
+ONLY_MASKS = ("mask_coeffs", "protos", "det_masks", "output1")
+"""Outputs that only masks are made of, whatever the layout."""
+
+
+def wanted_outputs(meta: ModelMeta, masks: bool) -> tuple[str, ...] | None:
+    """The outputs that detections are read from; None is all of them.
+
+    Args:
+        meta: of the model.
+        masks: whether those of a segment model are wanted.
+    """
+    if masks or meta.task != "segment":
+        return None
+    return tuple(spec.name for spec in expected_outputs(meta) if spec.name not in ONLY_MASKS)
+
+
 def undressed(image: Mapping[str, Array], meta: ModelMeta) -> Mapping[str, Array]:
     """The outputs of one image, without the batch axis, under the names of the contract.
 
     Args:
-        image: as the model gives them.
+        image: as the model gives them, in full or without what only masks need (`wanted_outputs`).
         meta: of the model, which is no classifier.
 
     Returns:

@@ -73,7 +73,7 @@ def _undress(image: Mapping[str, Array], meta: ModelMeta) -> dict[str, Array]:
     if not meta.end2end:
         return _raw_heads(image, meta)
     rows, extras = parted(image["output0"], meta)
-    return rows | ({"det_coeffs": extras, "protos": image["output1"]} if meta.task == "segment" else {})
+    return rows | ({"det_coeffs": extras, "protos": image["output1"]} if "output1" in image else {})
 
 
 def _raw_heads(image: Mapping[str, Array], meta: ModelMeta) -> dict[str, Array]:
@@ -86,7 +86,7 @@ def _raw_heads(image: Mapping[str, Array], meta: ModelMeta) -> dict[str, Array]:
     heads = {"boxes": np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1), "scores": scores}
     if meta.task == "pose" and meta.kpt_shape:
         heads["keypoints"] = extras.reshape(len(extras), *meta.kpt_shape)
-    if meta.task == "segment":
+    if "output1" in image:
         heads |= {"mask_coeffs": extras, "protos": image["output1"]}
     return heads
 

@@ -178,10 +178,10 @@ def test_thresholds_may_be_left_out(server, repository, pictures):
         np.testing.assert_array_equal(answer.as_numpy(name), values)
 
 
-def test_only_named_outputs_are_asked_for(server, pictures):
-    runtime = TritonRuntime(server.address("http", "plain"), outputs=["num_dets", "det_scores"])
+def test_only_wanted_outputs_are_asked_for(server, pictures):
+    runtime = TritonRuntime(server.address("http", "plain"))
     image = prepare(pictures[0], runtime.meta)[0][None]
-    assert list(runtime.infer(image)) == ["num_dets", "det_scores"]
+    assert list(runtime.infer(image, outputs=["num_dets", "det_scores"])) == ["num_dets", "det_scores"]
 
 
 def test_an_ensemble_takes_the_bytes_of_a_picture(server, repository, pictures):

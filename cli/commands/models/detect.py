@@ -72,6 +72,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--classes", nargs="+", metavar="NAME", help="keep only these classes, by name or number")
     group.add_argument("--no-images", action="store_true", help="write no annotated pictures")
+    group.add_argument(
+        "--no-masks",
+        action="store_true",
+        help="of a segment model only the boxes; a server then sends no masks, 10 MB a picture",
+    )
     group.add_argument("--line-width", type=positive, metavar="PIXELS", help="of boxes (default: suits the picture)")
     group.add_argument("--hide-labels", action="store_true", help="draw boxes without class and score")
     group.add_argument("--save-txt", action="store_true", help="write labels/*.txt in YOLO's form")
@@ -92,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
     require(options, not idle, "--line-width and --hide-labels are for pictures, which --no-images leaves out")
     sources = find_all(options.sources, options.recursive, options.output)
     runtime = open_runtime(options.model, options.backend, options.device, read_options(options), console.note)
-    with Predictor(runtime, nms_settings(options), options.batch_size) as predictor:
+    with Predictor(runtime, nms_settings(options), options.batch_size, not options.no_masks) as predictor:
         wanted = _wanted(options, runtime.meta)
         done = detect(predictor, sources, options.output, str(options.model), wanted, console.track, console.note)
     print(_sentence(done, runtime.meta.task, runtime.name))

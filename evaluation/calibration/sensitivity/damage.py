@@ -11,7 +11,7 @@ which is the distance of Ruzicka (weighted Jaccard) of the two sets of scores. A
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,13 @@ class _Tapped:
         self._session = open_session(graph, list(dict.fromkeys([*self._outputs, *self._heads])))
         self.heads: list[Array] = []
 
-    def infer(self, images: Array, thresholds: Suppression | None = None) -> dict[str, Array]:
+    def infer(
+        self, images: Array, thresholds: Suppression | None = None, outputs: Collection[str] | None = None
+    ) -> dict[str, Array]:
         names = [output.name for output in self._session.get_outputs()]
         values = dict(zip(names, self._session.run(names, {self._input: images}), strict=True))
         self.heads = [values[name] for name in self._heads]
-        return {name: values[name] for name in self._outputs}
+        return {name: values[name] for name in self._outputs if outputs is None or name in outputs}
 
     def close(self) -> None:
         """The session goes with its last user."""

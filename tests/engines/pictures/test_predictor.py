@@ -68,7 +68,9 @@ class Recorder:
         self.images: list[np.ndarray] = []
         self.closed = False
 
-    def infer(self, images: np.ndarray, thresholds: Suppression | None = None) -> dict[str, np.ndarray]:
+    def infer(
+        self, images: np.ndarray, thresholds: Suppression | None = None, outputs: object = None
+    ) -> dict[str, np.ndarray]:
         self.images.append(images)
         anchors = np.zeros((len(images), 4, 4), np.float32)
         return {"boxes": anchors, "scores": anchors[..., :3]}
@@ -234,13 +236,33 @@ def test_as_a_context_manager_it_frees_the_model():
     assert recorder.closed
 
 
-@pytest.mark.parametrize("route", [None, "plain"])
-def test_masks_are_made_only_when_they_are_wanted(route, tmp_path):
-    runtime = open_runtime(write(tmp_path, colour_network("segment"), 1, route))
+LEFT = {
+    "raw heads": (None, None, ["boxes", "scores"]),
+    "rows": ("plain", None, ["num_dets", "det_boxes", "det_scores", "det_classes"]),
+    "flat rows": ("plain", "flat", ["output"]),
+    "heads of ultralytics": (None, "ultralytics", ["output0"]),
+    "rows of ultralytics": ("plain", "ultralytics", ["output0"]),
+}
+"""Route, layout, and the outputs that are left without masks."""
+
+
+@pytest.mark.parametrize(("route", "layout", "left"), LEFT.values(), ids=LEFT)
+def test_masks_are_fetched_and_made_only_when_they_are_wanted(route, layout, left, tmp_path, monkeypatch):
+    runtime, fetched = open_runtime(write(tmp_path, colour_network("segment"), 1, route, layout)), []
+    infer = runtime.infer
+
+    def watched(*arguments):
+        outputs = infer(*arguments)
+        fetched.append(list(outputs))
+        return outputs
+
+    monkeypatch.setattr(runtime, "infer", watched)
     with_masks, without = (Predictor(runtime, SETTINGS, masks=wanted)(dimmed()) for wanted in (True, False))
     assert with_masks.masks.shape == (3, 64, 96)
     assert without.masks is None
-    np.testing.assert_array_equal(with_masks.boxes, without.boxes)
+    assert fetched[1] == left and set(left) <= set(fetched[0])
+    for name in ("boxes", "scores", "classes"):
+        np.testing.assert_array_equal(getattr(with_masks, name), getattr(without, name))
 
 
 @pytest.mark.parametrize("task", ["pose", "segment", "obb"])

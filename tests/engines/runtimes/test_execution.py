@@ -116,6 +116,21 @@ def test_a_free_batch_has_a_graph_for_each_size_that_recurs() -> None:
     assert (cuda.log.count("recorded"), cuda.log.count("launch")) == (2, 3)
 
 
+def test_only_wanted_outputs_are_copied_back_and_each_choice_has_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor, cuda, _ = make(tensors(2, (2, 2)))
+    download, copied = cuda.download, []
+    monkeypatch.setattr(cuda, "download", lambda array, address: copied.append(address) or download(array, address))
+    for turn, (wanted, copies) in enumerate([(["count"], 2), (None, 4), (["count"], 0), (None, 0), ([], 0)]):
+        images = np.full((2, *SIDE), turn, np.float32)
+        copied.clear()
+        found = executor.infer(images, outputs=wanted)
+        assert list(found) == (["sums", "count"] if wanted is None else wanted)
+        assert len(copied) == copies, "once to run and once to record, then none but the graph's"
+        for name, values in found.items():
+            np.testing.assert_allclose(values, compute(images)[name])
+    assert (cuda.log.count("recorded"), cuda.log.count("launch")) == (3, 2)
+
+
 def test_the_size_that_was_not_used_for_longest_loses_its_graph() -> None:
     executor, cuda, _ = make(tensors(limits=(1, 12)))
     for count in (*range(1, 9), *range(1, 9), 1, 9, 9):

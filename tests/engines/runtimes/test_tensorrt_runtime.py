@@ -132,7 +132,9 @@ def test_an_engine_without_room_on_the_gpu_is_explained(
 def test_thresholds_are_those_of_the_request_or_of_the_model(opened: Any) -> None:
     runtime, _, _, _ = opened("tensorrt")
     seen: list[dict[str, Any]] = []
-    runtime._executor = SimpleNamespace(settings=("conf_thres",), infer=lambda images, settings: seen.append(settings))
+    runtime._executor = SimpleNamespace(
+        settings=("conf_thres",), infer=lambda images, settings, outputs: seen.append(settings)
+    )
     runtime.meta = tiny_meta().with_nms(graph_nms(conf_thres=0.125))
     runtime.infer(np.zeros((1, 2), np.float32))
     runtime.infer(np.zeros((1, 2), np.float32), suppression(conf_thres=0.5))

@@ -64,7 +64,7 @@ class Session:
         self.meta = meta
         self._session = ort.InferenceSession(load_all(graph, {}).SerializeToString())
 
-    def infer(self, images: Array, thresholds: object = None) -> dict[str, Array]:
+    def infer(self, images: Array, thresholds: object = None, outputs: object = None) -> dict[str, Array]:
         names = [output.name for output in self._session.get_outputs()]
         return dict(zip(names, self._session.run(None, {"images": images}), strict=True))
 
