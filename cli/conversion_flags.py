@@ -31,7 +31,10 @@ def add_conversion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=positive, metavar="N", help="fixed batch size (default: 1)")
     parser.add_argument("--dynamic", action="store_true", help="leave the batch size free")
     parser.add_argument(
-        "--opset", type=int, metavar="N", help="ONNX opset, 14 to 20 (default: 17; with --int8 --half 19)"
+        "--opset",
+        type=int,
+        metavar="N",
+        help="ONNX opset, 14 to 20 (default: 17; with --int8 --half 19, but for TensorRT 8)",
     )
     parser.add_argument("--layout", choices=LAYOUTS, help="dressing of the outputs (default: separate tensors)")
     parser.add_argument("--simplify", action="store_true", help="run onnxsim over a graph that another exporter wrote")

@@ -16,6 +16,8 @@ DEEPSTREAM_TENSORRT = {
 """TensorRT of each DeepStream release on x86 (release notes and README); on Jetson a minor version may differ."""
 
 DEFAULT_TENSORRT = (10, 0)
+OPSET_OF_TENSORRT_8 = 17
+"""The newest opset that the parsers of TensorRT 8.5 and 8.6 read (docs/operators.md of onnx-tensorrt)."""
 _KINDS: dict[str, TargetKind] = {kind: kind for kind in TARGET_KINDS}
 _PATTERN = re.compile(rf"({'|'.join(TARGET_KINDS)})(?::(\d+)(?:\.(\d+))?(?:\.\d+)*)?")
 
@@ -49,6 +51,12 @@ class Target:
         if self.kind == "onnxruntime":
             return None
         return "tensorrt-rtx" if self.kind == "tensorrt-rtx" else "tensorrt"
+
+    @property
+    def newest_opset(self) -> int | None:
+        """The newest opset that it reads, where that is older than those that are written here; else None."""
+        release = self.tensorrt
+        return OPSET_OF_TENSORRT_8 if release and release < (9, 0) else None
 
     def fits(self, release: tuple[int, int]) -> bool:
         """Whether engines of this release of `library` (major, minor) are what the target takes."""

@@ -13,7 +13,7 @@ from ..contract.choices import OPSETS
 from ..contract.meta import ModelMeta
 from ..converters import read_network, recognise
 from ..converters.options import ReadOptions
-from ..errors import InputError
+from ..errors import InputError, UnsupportedError
 from ..evaluation.calibration.settings import CalibrationSettings
 from ..files import StrPath, printable, staged
 from ..graph_passes.model import Model
@@ -42,14 +42,14 @@ class ConvertSettings(PassSettings):
     Attributes:
         read: how the file is read.
         batch: fixed batch size; None makes it symbolic. An ONNX file keeps its own.
-        opset: of the ONNX; None takes 17, or (INT8 beside FP16) 19, whose QuantizeLinear takes half precision. An ONNX file
-            keeps its own.
+        opset: of the ONNX; None takes 17, or (INT8 beside FP16, but not for TensorRT 8) 19, whose QuantizeLinear takes half
+            precision. An ONNX file keeps its own.
         int8: INT8 in the graph; None leaves floats.
         verify: run the written file once and check its outputs.
 
     Raises:
         InputError: two settings that exclude each other, or a value out of range.
-        UnsupportedError: what the target cannot feed.
+        UnsupportedError: what the target cannot feed, or an opset that it does not read.
     """
 
     read: ReadOptions = ReadOptions()
@@ -64,6 +64,11 @@ class ConvertSettings(PassSettings):
             raise InputError(f"--batch-size {self.batch} is out of range; choose 1 or more")
         if self.opset is not None and self.opset not in OPSETS:
             raise InputError(f"--opset {self.opset} is not supported; choose {OPSETS.start} to {OPSETS.stop - 1}")
+        newest = self.parsed_target.newest_opset
+        if self.opset and newest and self.opset > newest:
+            raise UnsupportedError(
+                f"--opset {self.opset} with --target {self.target}: its parser reads up to opset {newest}; leave --opset out"
+            )
 
 
 @dataclass(frozen=True)
@@ -168,12 +173,12 @@ def read_model(path: Path, settings: ConvertSettings) -> Model:
         from ..converters.foreign_onnx.importer import read
 
         graph, meta, notes = read(path, settings.read)
-        return _batch_kept(Model(graph, meta, str(path), notes), settings.batch)
+        return _batch_kept(_opset_kept(Model(graph, meta, str(path), notes), settings), settings.batch)
     from ..converters.network import to_graph
 
     network = read_network(path, settings.read)
     graph, meta = to_graph(network, settings.batch, settings.opset or _opset(settings))
-    return Model(graph, meta, str(path), network.notes, network.weights_file)
+    return Model(graph, meta, str(path), (*network.notes, *_opset_notes(settings)), network.weights_file)
 
 
 def write_model(graph: gs.Graph, properties: Properties, output: Path, check: ModelMeta | None) -> None:
@@ -200,6 +205,17 @@ def _batch_kept(model: Model, wanted: int | None) -> Model:
     batch = "free" if model.meta.batch is None else model.meta.batch
     note = f"the batch stays {batch}, as in the file; export the model again to change it"
     return model.noted(note)
+
+
+def _opset_kept(model: Model, settings: ConvertSettings) -> Model:
+    """Say that a finished graph keeps its opset, where the target reads none so new."""
+    newest = settings.parsed_target.newest_opset
+    if newest is None or model.graph.opset <= newest:
+        return model
+    return model.noted(
+        f"{model.where} stays in opset {model.graph.opset}, but {settings.target} reads up to {newest}; give the weights, or "
+        f"export it again with opset {newest}"
+    )
 
 
 def _overflow(model: Model, pictures: StrPath) -> dict[str, str]:
@@ -233,5 +249,20 @@ def _int8_numbers(
     return Int8Numbers(found.calibration.points, found.calibration.numbers, found.notes)
 
 
+HALF_PAIRS = 19
+"""The opset from which on quantise and dequantise nodes take half precision."""
+
+
 def _opset(settings: ConvertSettings) -> int:
-    return 19 if settings.int8 and settings.half else 17
+    return HALF_PAIRS if settings.int8 and settings.half and not settings.parsed_target.newest_opset else 17
+
+
+def _opset_notes(settings: ConvertSettings) -> tuple[str, ...]:
+    """Why INT8 beside FP16 has more casts than it would need."""
+    newest = settings.parsed_target.newest_opset
+    if not (settings.int8 and settings.half and newest):
+        return ()
+    return (
+        f"opset {newest}, the newest that {settings.target} reads: values go through single precision where they are quantised, "
+        f"for quantise nodes take half from opset {HALF_PAIRS} on",
+    )

@@ -55,6 +55,26 @@ def test_half_beside_int8_takes_a_later_opset_and_leaves_no_casts_between(capsys
     assert len(notes) == 1
 
 
+READS = {"tensorrt:8.6": 17, "tensorrt:8": 17, "deepstream:7.0": 17, "tensorrt:10.3": 19, "tensorrt-rtx": 19}
+"""The opset that INT8 beside FP16 is written in."""
+
+
+@pytest.mark.parametrize(("target", "opset"), READS.items(), ids=READS)
+def test_half_beside_int8_is_written_in_an_opset_that_the_target_reads(target, opset, capsys):
+    flags = ["--int8", "--calib-path", PICTURES, "--recover", "none", "--half", "--end2end", "--target", target]
+    assert main(["convert", MODEL, *SMALL, *flags, "-o", "s.onnx"]) == 0
+    assert onnx.load("s.onnx").opset_import[0].version == opset
+    assert (f"opset 17, the newest that {target} reads" in capsys.readouterr().err) == (opset == 17)
+
+
+def test_an_opset_that_the_target_does_not_read(capsys):
+    assert main(["convert", MODEL, *SMALL, "--opset", "18", "--target", "deepstream:6.4"]) == 1
+    assert "--opset 18 with --target deepstream:6.4: its parser reads up to opset 17" in capsys.readouterr().err
+    assert main(["convert", MODEL, *SMALL, "--opset", "18", "--target", "tensorrt:10.0", "-o", "s.onnx"]) == 0
+    assert main(["convert", "s.onnx", "--end2end", "--target", "tensorrt:8.6", "-o", "t.onnx"]) == 0
+    assert "s.onnx stays in opset 18, but tensorrt:8.6 reads up to 17; give the weights" in capsys.readouterr().err
+
+
 WRONG = {
     "no pictures": (["--int8"], "needs --calib-path"),
     "an empty folder": (["--int8", "--calib-path", "."], "no picture in the folder"),
