@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import cv2
 import numpy as np
@@ -145,6 +148,25 @@ def probe_of(folder: Path):
 
 
 @needs_coco
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([], "uridecodebin uri=file:///opt/nvidia/"),
+        (["file:///v.mp4", "fakesink"], "uri=file:///v.mp4 .* fakesink sync=0$"),
+    ],
+)
+def test_the_probes_pipeline_shows_the_video_where_it_is_told_to(given, words, bundle, monkeypatch):
+    """GStreamer is a stand-in that keeps what it is told."""
+    gst, loop = MagicMock(), MagicMock()
+    monkeypatch.setitem(sys.modules, "gi", MagicMock(repository=MagicMock(Gst=gst, GLib=loop)))
+    monkeypatch.setitem(sys.modules, "gi.repository", sys.modules["gi"].repository)
+    probe = probe_of(bundle("yolo11n-pose.pt"))
+    probe.main(*given)
+    [text] = gst.parse_launch.call_args.args
+    assert re.search(words, text) and "{" not in text
+    assert gst.parse_launch().get_by_name().get_static_pad().add_probe.call_args.args[1] is probe.on_buffer
+
+
 def test_keypoints_through_the_probe_are_those_of_detect(bundle):
     folder = bundle("yolo11n-pose.pt")
     probe, found = probe_of(folder), results(folder, [PICTURES[2], *CROWDED])
