@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,11 +22,15 @@ class JsonList:
         import msgspec
 
         self._stream, self.count = stream, 0
-        self._encode = msgspec.json.Encoder().encode
+        self._lines = msgspec.json.Encoder().encode_lines
 
-    def write(self, record: Mapping[str, Any]) -> None:
-        self._stream.write((b",\n" if self.count else b"[\n") + self._encode(record))
-        self.count += 1
+    def write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add some records; all at once, for a picture has hundreds."""
+        rows = list(records)
+        if rows:
+            lines = self._lines(rows).rstrip(b"\n").replace(b"\n", b",\n")  # a line break inside of a text is escaped
+            self._stream.write((b",\n" if self.count else b"[\n") + lines)
+            self.count += len(rows)
 
     def end(self) -> None:
         self._stream.write(b"\n]" if self.count else b"[]")

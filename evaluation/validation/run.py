@@ -206,8 +206,7 @@ def _take(
         return
     coded = _coded(found, library.masks)
     classes = number_of[found.classes]
-    for record in finding_records(sample, found, [dataset.categories[number] for number in classes], coded):
-        predictions.write(record)
+    predictions.write(finding_records(sample, found, [dataset.categories[number] for number in classes], coded))
     run.truth.add(sample, found.size, truth)
     run.judge.add(truth, found, classes, grid)
 

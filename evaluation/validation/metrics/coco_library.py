@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,10 @@ def coco_figures(
     with Findings(predictions) as findings, contextlib.redirect_stdout(io.StringIO()):
         if not len(findings):
             return CocoFigures(dict.fromkeys(labels, 0.0), {})
-        tables = [
-            _evaluate(library, _part(document, group), findings.of(group), metric, sigmas)
-            for group in findings.groups(category["id"] for category in document["categories"])
-        ]
+        tables = []
+        for group in findings.groups(category["id"] for category in document["categories"]):
+            with _no_search_for_garbage():
+                tables.append(_evaluate(library, _part(document, group), findings.of(group), metric, sigmas))
     precision = np.concatenate([table.precision for table in tables], axis=2)
     recall = np.concatenate([table.recall for table in tables], axis=1)
     numbers = [number for table in tables for number in table.categories]
@@ -132,13 +133,37 @@ def _evaluate(
     annotations = library.coco()
     annotations.dataset = truth
     annotations.createIndex()
-    evaluation = library.evaluation(annotations, annotations.loadRes(records), TYPES[metric])
+    found = _boxes(library, truth, records) if metric == "box" else annotations.loadRes(records)
+    evaluation = library.evaluation(annotations, found, TYPES[metric])
     if sigmas is not None and metric == "keypoints":
         evaluation.params.kpt_oks_sigmas = np.array(sigmas)
     evaluation.evaluate()
     evaluation.accumulate()
     numbers = [int(number) for number in evaluation.params.catIds]
     return _Tables(numbers, np.array(evaluation.eval["precision"]), np.array(evaluation.eval["recall"]))
+
+
+def _boxes(library: CocoLibrary, truth: dict[str, Any], records: list[dict[str, Any]]) -> Any:
+    """What `loadRes` makes of boxes, but for outlines, which their evaluation does not look at."""
+    for number, record in enumerate(records, start=1):
+        *_, width, height = record["bbox"]
+        record["id"], record["area"], record["iscrowd"] = number, width * height, 0
+    found = library.coco()
+    found.dataset = {"images": truth["images"], "annotations": records, "categories": truth["categories"]}
+    found.createIndex()
+    return found
+
+
+@contextlib.contextmanager
+def _no_search_for_garbage() -> Iterator[None]:
+    """While thousands of small objects are made, Python looks through all of them again and again: a fifth of the time."""
+    wanted = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if wanted:
+            gc.enable()
 
 
 def _part(document: dict[str, Any], categories: Collection[int]) -> dict[str, Any]:
