@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .contract.meta import ModelMeta
 from .contract.nms import NmsSettings
 from .contract.outputs import input_spec, raw_outputs
-from .contract.properties import from_properties
+from .contract.properties import for_ultralytics, from_properties
 from .converters import read_network, recognise
 from .converters.options import ReadOptions
 from .errors import TrtZooError
@@ -177,7 +177,8 @@ def _inspect_onnx(path: Path) -> Inspection:
     meta = None
     try:
         meta = from_properties(properties, str(path))
-        facts |= _meta_facts(meta)
+        facts |= _meta_facts(meta) | {"ultralytics.YOLO()": _ULTRALYTICS[for_ultralytics(meta)]}
+        values["for_ultralytics"] = for_ultralytics(meta)
     except TrtZooError:
         facts |= {f"metadata {key}": value[:200] for key, value in properties.items() if key != "trtzoo"}
     layers = tuple(f"{node.op:<20} {node.name}" for node in graph.nodes)
@@ -260,6 +261,11 @@ def _meta_facts(meta: ModelMeta) -> dict[str, str]:
         facts["source"] = f"{meta.source}, sha256 {meta.source_sha256}"
     return facts
 
+
+_ULTRALYTICS = {
+    True: "runs this file",
+    False: "refuses this file; `trtzoo convert MODEL --layout ultralytics` writes one that it runs",
+}
 
 _FRAMEWORKS: dict[str, str] = {
     "darknet": "DarkNet", "yolov5": "YOLOv5", "yolov5-pose": "YOLOv5", "yolov7": "YOLOv7", "yolov9": "YOLOv9",

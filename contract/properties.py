@@ -15,13 +15,33 @@ SCHEMA = 1
 """Version of the JSON under the metadata key `trtzoo`."""
 
 
+NOT_ULTRALYTICS = (
+    "this file is not for ultralytics.YOLO(), which would misread its outputs; "
+    "write one with: trtzoo convert MODEL --layout ultralytics"
+)
+"""Stands under `stride` where Ultralytics would misread a file: it wants a whole number there and says what it found instead."""
+
+
+def for_ultralytics(meta: ModelMeta) -> bool:
+    """Whether `ultralytics.YOLO()` reads the outputs as they are meant, and feeds the input that the graph takes."""
+    fed = (meta.input_dtype, meta.input_axes) == ("float32", "chw")
+    picture = meta.preprocess
+    return meta.layout == "ultralytics" and fed and (picture.colour, picture.scale, picture.anchor) in _AS_IT_FEEDS
+
+
+_AS_IT_FEEDS = (("rgb", 1.0, "centre"), ("gray", 1.0, "centre"))
+
+
 def to_properties(meta: ModelMeta) -> dict[str, str]:
-    """The ONNX `metadata_props` of a model: the keys that Ultralytics writes, and all of `meta` as JSON under `trtzoo`."""
+    """The ONNX `metadata_props` of a model: the keys that Ultralytics writes, and all of `meta` as JSON under `trtzoo`.
+
+    `stride` is a number only where the file is for `ultralytics.YOLO()`, which refuses every other one by it.
+    """
     properties = {
         "description": f"{meta.family} {meta.task} model converted by trtzoo",
         "task": meta.task,
         "names": str(dict(enumerate(meta.names))),
-        "stride": str(max(meta.strides, default=32)),
+        "stride": str(max(meta.strides, default=32)) if for_ultralytics(meta) else NOT_ULTRALYTICS,
         "imgsz": str(list(meta.imgsz)),
         "batch": str(meta.batch or 1),
         "channels": str(meta.channels),

@@ -11,7 +11,7 @@ import pytest
 from trtzoo.contract.documents import to_document
 from trtzoo.contract.meta import ModelMeta, Preprocess
 from trtzoo.contract.nms import GraphNms
-from trtzoo.contract.properties import from_properties, to_properties
+from trtzoo.contract.properties import for_ultralytics, from_properties, to_properties
 from trtzoo.errors import InputError
 
 META = ModelMeta(
@@ -88,8 +88,33 @@ def test_a_file_of_someone_else_is_sent_to_convert() -> None:
 
 def test_what_other_programs_read_is_spelled_as_they_expect_it() -> None:
     """Ultralytics' keys: one stride, the largest; lists and dictionaries as Python prints them."""
-    properties = to_properties(META)
+    properties = to_properties(replace(META, layout="ultralytics", preprocess=Preprocess()))
     expected = {"stride": "16", "imgsz": "[416, 608]", "batch": "1", "channels": "3", "kpt_shape": "[17, 3]"}
     assert {key: properties[key] for key in expected} == expected
     assert properties["names"] == "{0: 'dog', 1: 'cät'}"
     assert (properties["task"], properties["end2end"]) == ("pose", "False")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layout": "flat"},
+        {"layout": "raw", "nms": None},
+        {"layout": "separate"},
+        {"input_dtype": "uint8"},
+        {"input_axes": "hwc"},
+        {"preprocess": Preprocess(colour="bgr")},
+        {"preprocess": Preprocess(scale=255.0)},
+        {"preprocess": Preprocess(anchor="topleft")},
+    ],
+    ids=str,
+)
+def test_a_file_that_ultralytics_would_misread_has_no_stride_for_it(changes: dict[str, Any]) -> None:
+    fits = replace(META, layout="ultralytics", preprocess=Preprocess())
+    assert for_ultralytics(fits)
+    other = replace(fits, **changes)
+    assert not for_ultralytics(other)
+    properties = to_properties(other)
+    with pytest.raises(ValueError, match=r"not for ultralytics\.YOLO\(\).*--layout ultralytics"):
+        int(properties["stride"])
+    assert from_properties(properties, "a.onnx") == other

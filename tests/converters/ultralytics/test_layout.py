@@ -1,4 +1,4 @@
-"""`ultralytics.YOLO("ours.onnx")` on files in the ultralytics layout gives what the framework gives from its checkpoint."""
+"""`ultralytics.YOLO("ours.onnx")` on files in the ultralytics layout gives what its checkpoint gives; all others it refuses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from pathlib import Path
 import pytest
 from shared import WEIGHTS, needs_weights
 
-from trtzoo import ConvertSettings, EndToEnd, NmsSettings, ReadOptions, convert
+from trtzoo import ConvertSettings, EndToEnd, NmsSettings, ReadOptions, Uint8Input, convert, inspect, load
 
-pytestmark = [
-    needs_weights,
-    pytest.mark.skipif(not importlib.util.find_spec("ultralytics"), reason="needs the original framework"),
-]
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("ultralytics"), reason="needs the original framework")
 
 SCRIPT = Path(__file__).resolve().parents[2] / "support" / "oracles" / "framework_predictions.py"
 END2END = EndToEnd(NmsSettings(conf_thres=0.25, iou_thres=0.7, topk_all=300, candidates=3840))
@@ -43,6 +40,7 @@ def compare(picture: Path, model: Path, ours: Path, folder: Path) -> dict:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+@needs_weights
 @pytest.mark.parametrize(("model", "picture", "end2end", "head"), CASES.values(), ids=CASES)
 def test_the_framework_predicts_the_same(model, picture, end2end, head, tmp_path):
     settings = ConvertSettings(read=ReadOptions(head=head), end2end=end2end, layout="ultralytics", verify=False)
@@ -53,3 +51,52 @@ def test_the_framework_predicts_the_same(model, picture, end2end, head, tmp_path
     assert result["boxes"] < 0.01
     assert result.get("keypoints", 0) < 0.01
     assert result.get("masks", 0) < 1e-3
+
+
+SAMPLES = Path(__file__).resolve().parents[3] / "samples"
+FEW = EndToEnd(NmsSettings(topk_all=20))
+
+OTHERS = {
+    "raw": ConvertSettings(),
+    "end to end": ConvertSettings(end2end=FEW),
+    "flat": ConvertSettings(end2end=FEW, layout="flat"),
+    "deepstream": ConvertSettings(end2end=FEW, layout="deepstream"),
+    "bytes": ConvertSettings(layout="ultralytics", uint8_input=Uint8Input()),
+}
+
+ASK = """
+import sys
+from framework_predictions import prepare_torchvision
+prepare_torchvision()
+from ultralytics import YOLO
+print(len(YOLO(sys.argv[1], task="detect").predict(sys.argv[2], device="cpu", imgsz=int(sys.argv[3]))[0].boxes))
+"""
+
+
+def predicted(model: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """What `ultralytics.YOLO` makes of one of our files, in a process of its own."""
+    environment = os.environ | {"YOLO_OFFLINE": "1", "YOLO_CONFIG_DIR": str(folder), "PYTHONPATH": str(SCRIPT.parent)}
+    size = inspect(model).meta.imgsz[0]
+    command = [sys.executable, "-c", ASK, str(model), str(SAMPLES / "pictures" / "shapes1.jpg"), str(size)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=folder)
+
+
+@pytest.mark.parametrize("settings", OTHERS.values(), ids=OTHERS)
+def test_the_framework_refuses_files_of_other_layouts(settings, tmp_path):
+    ours = convert(SAMPLES / "shapes.cfg", tmp_path / "ours.onnx", settings).path
+    done = predicted(ours, tmp_path)
+    assert done.returncode == 1, done.stdout
+    last = done.stderr.strip().splitlines()[-1]
+    assert "ValueError" in last
+    assert "not for ultralytics.YOLO()" in last
+    assert "--layout ultralytics" in last
+    assert "refuses this file" in inspect(ours).facts["ultralytics.YOLO()"]
+    assert inspect(ours).document()["for_ultralytics"] is False
+
+
+def test_the_framework_runs_the_sample_in_its_layout(tmp_path):
+    ours = convert(SAMPLES / "shapes.cfg", tmp_path / "ours.onnx", ConvertSettings(layout="ultralytics")).path
+    done = predicted(ours, tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout.strip().splitlines()[-1]) == len(load(ours)(SAMPLES / "pictures" / "shapes1.jpg")) > 0
+    assert inspect(ours).facts["ultralytics.YOLO()"] == "runs this file"
