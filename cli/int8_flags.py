@@ -119,6 +119,7 @@ def int8_settings(options: argparse.Namespace) -> CalibrationSettings:
     return CalibrationSettings(
         path=options.calib_path,
         ranges=getattr(options, "int8_ranges", None),
+        output=getattr(options, "ranges_output", None),
         threshold=Threshold(parse_method(options.calib_method or _implied(options)), **percentile),
         letterbox=options.calib_letterbox,
         distill=_distillation(options),

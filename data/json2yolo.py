@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files import atomic_write, make_folder
-from .annotations import AnnotatedPicture, Annotation, class_names, read_annotations
+from .coco import Category, LabelledObject, LabelledPicture, Labels, read_labels
+from .polygons import polygon_area
 
 TASKS = ("detect", "pose", "segment")
 
@@ -52,29 +53,55 @@ def json_to_yolo(source: Path, folder: Path, task: str | None = None, names: Seq
     Raises:
         InputError: a file is damaged, two pictures share a stem, or an object lacks what the task needs.
     """
-    pictures = list(read_annotations(source))
-    _check_stems(pictures, source)
-    labels = tuple(names) if names else class_names(pictures)
-    if not labels:
+    pages = _pages(read_labels(source))
+    _check_stems(pages, source)
+    classes = tuple(names) if names else tuple(sorted({label for page in pages for label, _ in page.objects}))
+    if not classes:
         raise InputError(f"{source} labels no object, so there is nothing to write")
-    kind = task or ("pose" if any(item.keypoints for picture in pictures for item in picture.objects) else "detect")
-    points = _points(pictures, source) if kind == "pose" else 0
-    left = Counter(phrase for picture in pictures for phrase in picture.left_out)
-    write, numbers, lines = _WRITERS[kind], {name: number for number, name in enumerate(labels)}, 0
+    kind = task or ("pose" if any(item.keypoints for page in pages for _, item in page.objects) else "detect")
+    points = _points(pages, source) if kind == "pose" else 0
+    left = Counter(phrase for page in pages for phrase in page.left_out)
+    write, numbers, lines = _WRITERS[kind], {name: number for number, name in enumerate(classes)}, 0
     make_folder(folder)
-    for picture in pictures:
-        rows = _rows(picture, numbers, write, points, left)
+    for page in pages:
+        rows = _rows(page, numbers, write, points, left)
         lines += len(rows)
-        with atomic_write(folder / f"{Path(picture.name).stem}.txt") as stream:
+        with atomic_write(folder / f"{Path(page.name).stem}.txt") as stream:
             stream.write("".join(f"{row}\n" for row in rows).encode())
     with atomic_write(folder.parent / "classes.txt") as stream:
-        stream.write("".join(f"{name}\n" for name in labels).encode())
+        stream.write("".join(f"{name}\n" for name in classes).encode())
     notes = tuple(f"{count} x left out: {phrase}" for phrase, count in left.items())
-    return Converted(folder, labels, (points, 3) if points else None, len(pictures), lines, notes)
+    return Converted(folder, classes, (points, 3) if points else None, len(pages), lines, notes)
 
 
-def _check_stems(pictures: Sequence[AnnotatedPicture], source: Path) -> None:
-    stems = Counter(Path(picture.name).stem for picture in pictures)
+@dataclass(frozen=True)
+class _Page:
+    """What is to be written for one picture: its objects with the names of their classes."""
+
+    name: str
+    size: tuple[int, int]
+    objects: tuple[tuple[str, LabelledObject], ...]
+    left_out: tuple[str, ...]
+
+
+def _pages(labels: Labels) -> list[_Page]:
+    return [_page(picture, labels.names) for picture in labels.pictures]
+
+
+def _page(picture: LabelledPicture, names: Mapping[Category, str]) -> _Page:
+    if picture.size is None:
+        raise InputError(
+            f"{picture.where} is damaged (it gives no height and width of {picture.name}); mend or remove it"
+        )
+    objects = picture.objects()
+    kept = tuple((names[item.category], item) for item in objects if not item.crowd)
+    crowds = len(objects) - len(kept)
+    said = (f"{crowds} groups (iscrowd)",) if crowds else ()
+    return _Page(picture.name, picture.size, kept, (*picture.left_out, *said))
+
+
+def _check_stems(pages: Sequence[_Page], source: Path) -> None:
+    stems = Counter(Path(page.name).stem for page in pages)
     stem, count = stems.most_common(1)[0] if stems else ("", 0)
     if count > 1:
         raise InputError(
@@ -82,34 +109,34 @@ def _check_stems(pictures: Sequence[AnnotatedPicture], source: Path) -> None:
         )
 
 
-def _points(pictures: Sequence[AnnotatedPicture], source: Path) -> int:
-    counts = {len(item.keypoints) for picture in pictures for item in picture.objects if item.keypoints}
+def _points(pages: Sequence[_Page], source: Path) -> int:
+    counts = {len(item.keypoints) for page in pages for _, item in page.objects if item.keypoints}
     if len(counts) != 1:
         found = " and ".join(map(str, sorted(counts))) or "no"
         raise InputError(f"{source}: its objects have {found} keypoints; pose labels need one number of them for all")
     return counts.pop()
 
 
-def _rows(
-    picture: AnnotatedPicture, numbers: Mapping[str, int], write: _Write, points: int, left: Counter[str]
-) -> list[str]:
+def _rows(page: _Page, numbers: Mapping[str, int], write: _Write, points: int, left: Counter[str]) -> list[str]:
     rows = []
-    for item in picture.objects:
-        if item.label not in numbers:
-            left[f"class {item.label!r} is not among the names"] += 1
+    for label, item in page.objects:
+        if label not in numbers:
+            left[f"class {label!r} is not among the names"] += 1
             continue
-        values = write(item, picture.size, points)
+        values = write(item, page.size, points)
+        if write is _segment and isinstance(item.segmentation, dict):
+            left["outlines as run lengths (RLE); the boxes are written instead"] += 1
         if values is None:
             left["objects without area or outline"] += 1
             continue
-        rows.append(" ".join([str(numbers[item.label]), *values]))
+        rows.append(" ".join([str(numbers[label]), *values]))
     return rows
 
 
-_Write = Callable[[Annotation, tuple[int, int], int], "list[str] | None"]
+_Write = Callable[[LabelledObject, tuple[int, int], int], "list[str] | None"]
 
 
-def _detect(item: Annotation, size: tuple[int, int], points: int) -> list[str] | None:
+def _detect(item: LabelledObject, size: tuple[int, int], points: int) -> list[str] | None:
     """The box, cut to the picture; None if nothing of it is left."""
     height, width = size
     x1, x2 = (min(max(x, 0.0), width) for x in (item.box[0], item.box[2]))
@@ -119,7 +146,7 @@ def _detect(item: Annotation, size: tuple[int, int], points: int) -> list[str] |
     return _texts((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
 
 
-def _pose(item: Annotation, size: tuple[int, int], points: int) -> list[str] | None:
+def _pose(item: LabelledObject, size: tuple[int, int], points: int) -> list[str] | None:
     box = _detect(item, size, points)
     if box is None:
         return None
@@ -131,14 +158,20 @@ def _pose(item: Annotation, size: tuple[int, int], points: int) -> list[str] | N
     return box + texts
 
 
-def _segment(item: Annotation, size: tuple[int, int], points: int) -> list[str] | None:
+def _segment(item: LabelledObject, size: tuple[int, int], points: int) -> list[str] | None:
     """The outline; of an object that has only a box, the box."""
     height, width = size
-    x1, y1, x2, y2 = item.box
-    outline = item.polygon or ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
+    outline = _outline(item)
     if len(outline) < 3 or _detect(item, size, points) is None:
         return None
     return [text for x, y in outline for text in _texts(min(max(x / width, 0), 1), min(max(y / height, 0), 1))]
+
+
+def _outline(item: LabelledObject) -> Sequence[tuple[float, float]]:
+    """The greatest part of an object's outline; where there is none, the corners of its box."""
+    x1, y1, x2, y2 = item.box
+    parts = [list(zip(part[0::2], part[1::2], strict=True)) for part in item.polygons]
+    return max(parts, key=polygon_area) if parts else ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
 
 
 def _texts(*values: float) -> list[str]:

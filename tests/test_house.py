@@ -39,7 +39,6 @@ TESTED_ELSEWHERE = {
     "bundles/deepstream/bundle.py": "tests/bundles/test_deepstream_config.py",
     "bundles/triton/repository.py": "tests/bundles/test_triton.py",
     "converters/checkpoint/pickle_machine.py": "tests/converters/checkpoint/test_hostile.py",
-    "data/annotations.py": "tests/data/test_json2yolo.py",
     "converters/checkpoint/tree.py": "tests/converters/checkpoint/test_facts.py",
     "converters/checkpoint/values.py": "tests/converters/checkpoint/test_records.py",
     "converters/checkpoint/zip_directory.py": "tests/converters/checkpoint/test_bounds.py",

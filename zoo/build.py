@@ -183,6 +183,8 @@ class _Record:
         if self.listing is None:
             for output in step.outputs:
                 output.parent.mkdir(parents=True, exist_ok=True)
+                if step.kind == "calibrate":  # its command would refuse to write over a damaged file
+                    output.unlink(missing_ok=True)
         self._runner(step)
         if self.listing:
             self.listing.refresh(step.outputs)

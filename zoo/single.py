@@ -75,7 +75,7 @@ def read_config(path: Path) -> Yolo:
 
 
 def single_steps(yolo: Yolo, base: Path, target: str = "tensorrt", verify: bool = True) -> list[Step]:
-    """Download, convert and build.
+    """Download, calibrate (for INT8), convert and build.
 
     Args:
         yolo: what the application wants.
@@ -92,17 +92,33 @@ def single_steps(yolo: Yolo, base: Path, target: str = "tensorrt", verify: bool 
         raise InputError(f"vision.yolo.model_path: {yolo.model_path} is no .engine; name the engine to build")
     weights, onnx = (base / yolo.model_source.pt_model_path).resolve(), engine.with_suffix(".onnx")
     source, name = yolo.model_source.download_url or yolo.model_source.base_model, engine.stem
-    steps = [
-        Step(f"{name}/fetch", name, "fetch", ("download", source, "-o", str(weights)), (), (weights,)),
-        _convert(yolo, name, weights, onnx, target, base),
-        _build(yolo, name, onnx, engine, target),
-    ]
+    fetch = Step(f"{name}/fetch", name, "fetch", ("download", source, "-o", str(weights)), (), (weights,))
+    ranges = _calibrate(yolo, name, weights, engine.with_suffix(".ranges.json"), base)
+    convert = _convert(yolo, name, weights, onnx, target, [path for step in ranges for path in step.outputs])
+    steps = [fetch, *ranges, convert, _build(yolo, name, onnx, engine, target)]
     return steps if verify else [unchecked(step) for step in steps]
 
 
-def _convert(yolo: Yolo, name: str, weights: Path, onnx: Path, target: str, base: Path) -> Step:
+def _size_flags(yolo: Yolo) -> list[str]:
     size = yolo.input_size if isinstance(yolo.input_size, list) else [yolo.input_size]
-    flags = ["--img-size", *map(str, size), "--batch-size", str(yolo.tensorrt_engine_settings.batch_size)]
+    return ["--img-size", *map(str, size)]
+
+
+def _calibrate(yolo: Yolo, name: str, weights: Path, ranges: Path, base: Path) -> list[Step]:
+    """The step that finds the ranges of INT8, where that is wanted."""
+    if yolo.tensorrt_engine_settings.precision.lower() != "int8":
+        return []
+    if yolo.calibration_path is None:
+        raise UnsupportedError(
+            "vision.yolo wants INT8 but names no pictures to calibrate with; add calibration_path, or choose FP16"
+        )
+    pictures = (base / yolo.calibration_path).resolve()
+    command = ("calibrate", str(weights), "-o", str(ranges), "--calib-path", str(pictures), *_size_flags(yolo))
+    return [Step(f"{name}/calibrate", name, "calibrate", command, (weights, pictures), (ranges,))]
+
+
+def _convert(yolo: Yolo, name: str, weights: Path, onnx: Path, target: str, ranges: list[Path]) -> Step:
+    flags = [*_size_flags(yolo), "--batch-size", str(yolo.tensorrt_engine_settings.batch_size)]
     flags += ["--end2end", "--target", target]
     for flag, value in (
         ("--conf-thres", yolo.confidence_threshold),
@@ -110,20 +126,12 @@ def _convert(yolo: Yolo, name: str, weights: Path, onnx: Path, target: str, base
         ("--topk-all", yolo.max_detections),
     ):
         flags += [] if value is None else [flag, str(value)]
-    inputs = [weights]
-    precision = yolo.tensorrt_engine_settings.precision.lower()
-    if precision == "fp16":
+    if yolo.tensorrt_engine_settings.precision.lower() == "fp16":
         flags.append("--half")
-    if precision == "int8":
-        if yolo.calibration_path is None:
-            raise UnsupportedError(
-                "vision.yolo wants INT8 but names no pictures to calibrate with; add calibration_path, or choose FP16"
-            )
-        pictures = (base / yolo.calibration_path).resolve()
-        flags += ["--int8", "--calib-path", str(pictures)]
-        inputs.append(pictures)
+    for file in ranges:
+        flags += ["--int8", "--int8-ranges", str(file)]
     command = ("convert", str(weights), "-o", str(onnx), *flags)
-    return Step(f"{name}/convert", name, "convert", command, tuple(inputs), (onnx,))
+    return Step(f"{name}/convert", name, "convert", command, (weights, *ranges), (onnx,))
 
 
 def _build(yolo: Yolo, name: str, onnx: Path, engine: Path, target: str) -> Step:

@@ -1,9 +1,9 @@
 r"""What a zoo consists of: steps, each one command of trtzoo that reads files and writes files.
 
-    fetch . convert . build         one chain a model, precision and target
-                    . verify
-                    . val
-                    . bundle
+    fetch . calibrate . convert . build         calibrate: once a model, for INT8
+                                . verify        convert and what follows: once a precision and target
+                                . val
+                                . bundle
 
 A step is data. Its command line is all that it does, so that a changed setting is a changed step, and nothing else is.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..contract.target import parse_target
 from .download import files_of
-from .manifest import Model, Nms, On, Zoo, resolved
+from .manifest import Calibration, Model, Nms, On, Zoo, resolved
 
 CHECKS_ITSELF = ("convert", "build", "bundle")
 """Kinds whose commands run what they wrote once, unless they are told not to."""
@@ -29,7 +29,7 @@ class Step:
     Attributes:
         id: model, what is made, and the kind of step: "yolov8n/fp16-tensorrt/build".
         model: name of the model.
-        kind: "fetch", "convert", "build", "verify", "val" or "bundle".
+        kind: "fetch", "calibrate", "convert", "build", "verify", "val" or "bundle".
         command: arguments of `trtzoo`; paths in them are absolute.
         inputs: files and folders that it reads.
         outputs: files that it writes.
@@ -71,6 +71,8 @@ def steps_of(zoo: Zoo, base: Path, output: Path) -> list[Step]:
 def _of_model(model: Model, base: Path, output: Path) -> Iterator[Step]:
     source, fetches = _source(model, base, output)
     yield from fetches
+    if model.calibration and "int8" in (model.precisions or []):
+        yield _calibrate(model, model.calibration, source, base, output)
     made: set[Path] = set()
     for precision in model.precisions or []:
         for target in model.targets or []:
@@ -121,16 +123,10 @@ def _of_variant(
     folder = output / model.name / variant
     onnx = folder / f"{model.name}.onnx"
     prefix = f"{model.name}/{variant}"
-    pictures = ((base / model.calibration.path).resolve(),) if model.calibration and precision == "int8" else ()
-    convert = (
-        "convert",
-        str(source.model),
-        "-o",
-        str(onnx),
-        *source.options,
-        *_convert_flags(model, precision, text, base),
-    )
-    yield Step(f"{prefix}/convert", model.name, "convert", convert, (*source.files, *pictures), (onnx,))
+    ranges = (_ranges(model, output),) if precision == "int8" else ()
+    convert = ("convert", str(source.model), "-o", str(onnx), *source.options, *_convert_flags(model, precision, text))
+    convert += tuple(word for file in ranges for word in ("--int8", "--int8-ranges", str(file)))
+    yield Step(f"{prefix}/convert", model.name, "convert", convert, (*source.files, *ranges), (onnx,))
     final = onnx
     if parse_target(text).kind in ("tensorrt", "tensorrt-rtx"):
         final = folder / f"{model.name}.engine"
@@ -143,6 +139,20 @@ def _of_variant(
         yield _val(model, prefix, onnx, (base / model.val).resolve())
     for bundle in model.bundles or []:
         yield _bundle(model, source, precision, bundle, prefix, onnx)
+
+
+def _ranges(model: Model, output: Path) -> Path:
+    return output / model.name / "int8" / "ranges.json"
+
+
+def _calibrate(model: Model, wanted: Calibration, source: Source, base: Path, output: Path) -> Step:
+    """The ranges of a model's INT8 form, which its variants share."""
+    pictures, ranges = (base / wanted.path).resolve(), _ranges(model, output)
+    command = (
+        "calibrate", str(source.model), "-o", str(ranges), "--calib-path", str(pictures), *source.options,
+        *_size_flags(model), *_given(calib_num=wanted.num, calib_method=wanted.method),
+    )  # fmt: skip
+    return Step(f"{model.name}/int8/calibrate", model.name, "calibrate", command, (*source.files, pictures), (ranges,))
 
 
 def unchecked(step: Step) -> Step:
@@ -185,16 +195,13 @@ def _bundle(model: Model, source: Source, precision: str, bundle: str, prefix: s
     return Step(id, model.name, "bundle", command, files, (folder / "config_infer_primary.txt",))
 
 
-def _convert_flags(model: Model, precision: str, target: str, base: Path) -> list[str]:
+def _convert_flags(model: Model, precision: str, target: str) -> list[str]:
     flags = _size_flags(model)
     flags += ["--dynamic"] if model.batch == "dynamic" else ["--batch-size", str(model.batch)]
     if model.end2end:
         flags += ["--end2end", "--target", target, *_nms_flags(model.nms or Nms())]
     if precision == "fp16":
         flags.append("--half")
-    if precision == "int8" and model.calibration:
-        flags += ["--int8", "--calib-path", str((base / model.calibration.path).resolve())]
-        flags += _given(calib_num=model.calibration.num, calib_method=model.calibration.method)
     return flags
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from .class_folders import read_class_folders
-from .coco_json import read_coco_json, read_json_folder
+from .coco_json import read_json
 from .truth import Dataset
 from .yolo_txt import read_data_yaml
 
@@ -16,7 +16,7 @@ def load_dataset(path: Path, task: str, images: Path | None = None, split: str =
 
     Args:
         path: a data yaml (path, train, val, names, kpt_shape, flip_idx), a COCO JSON file, a folder with one JSON file a
-            picture, or for a classifier a folder with one folder a class (or the one above, with `split` in it).
+            picture (COCO-style or LabelMe's), or for a classifier a folder with one folder a class (or the one above, with `split` in it).
         task: of the model: says what of the labels is wanted.
         images: folder of the pictures, where a JSON file does not lie beside them.
         split: of a data yaml or of classes' folders.
@@ -28,12 +28,10 @@ def load_dataset(path: Path, task: str, images: Path | None = None, split: str =
         raise InputError(f"--data {path}: no such file or folder; give a data yaml, COCO JSON or a folder")
     if task == "classify":
         dataset = read_class_folders(path, split)
-    elif path.is_dir():
-        dataset = read_json_folder(path, images)
     elif path.suffix.lower() in (".yaml", ".yml"):
         dataset = read_data_yaml(path, task, split)
-    elif path.suffix.lower() == ".json":
-        dataset = read_coco_json(path, images)
+    elif path.is_dir() or path.suffix.lower() == ".json":
+        dataset = read_json(path, images)
     else:
         raise InputError(f"--data {path} is neither a .yaml, a .json nor a folder")
     if not dataset.samples:

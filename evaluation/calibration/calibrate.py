@@ -93,7 +93,7 @@ def calibrate(
     meta = with_letterbox(meta, settings.letterbox)
     sample = choose(Path(settings.path), settings.count, settings.held_out)
     key = _key(graph, meta, sample, settings)
-    path = cache.cache_path(Path(settings.cache), stem, key) if settings.cache else None
+    path = _kept_in(stem, key, settings)
     if path and (kept := cache.load(path, key)):
         return Calibration(points, kept.numbers, sample, _unreadable(meta, sample, kept.unreadable), path, cached=True)
     reader = PictureReader(meta)
@@ -107,6 +107,13 @@ def calibrate(
         unreadable = tuple(place for place, file in enumerate(sample.files) if file in reader.unreadable)
         cache.save(path, key, cache.Kept(numbers, unreadable))
     return Calibration(points, numbers, sample, reader.unreadable, path)
+
+
+def _kept_in(stem: str, key: cache.Key, settings: CalibrationSettings) -> Path | None:
+    """The file of the numbers: the user's, or one of the cache; None where none is kept."""
+    if settings.output:
+        return Path(settings.output)
+    return cache.cache_path(Path(settings.cache), stem, key) if settings.cache else None
 
 
 def _unreadable(meta: ModelMeta, sample: Sample, places: Sequence[int]) -> dict[Path, str]:

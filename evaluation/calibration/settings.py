@@ -30,6 +30,7 @@ class CalibrationSettings:
         bias_pictures: pictures that the correction looks at.
         held_out: pictures kept for the comparison of FP32 with INT8.
         cache: folder of the ranges, None to keep none.
+        output: file for the ranges, instead of one of the cache folder; what is in it counts if it is of the same model and pictures.
         qdq: what stays out of INT8.
         distill: how "distill" trains.
     """
@@ -44,6 +45,7 @@ class CalibrationSettings:
     bias_pictures: int = 16
     held_out: int = 32
     cache: StrPath | None = "caches"
+    output: StrPath | None = None
     qdq: QdqSettings = QdqSettings()
     distill: DistillSettings = DistillSettings()
 

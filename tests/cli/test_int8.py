@@ -46,6 +46,15 @@ def test_calibrate_then_convert_takes_its_ranges(capsys):
     assert operators("t.onnx").count("QuantizeLinear") == 17
 
 
+def test_ranges_in_a_file_of_the_users_make_the_same_model(tmp_path, capsys):
+    assert main(["calibrate", MODEL, *SMALL, "--calib-path", PICTURES, "-o", "mine/ranges.json"]) == 0
+    assert capsys.readouterr().out.startswith("mine/ranges.json: 17 ranges")
+    assert not Path("caches").exists()
+    assert main(["convert", MODEL, *SMALL, "--int8", "--int8-ranges", "mine/ranges.json", "-o", "a.onnx"]) == 0
+    assert main(["convert", MODEL, *SMALL, "--int8", "--calib-path", PICTURES, "-o", "b.onnx"]) == 0
+    assert Path("a.onnx").read_bytes() == Path("b.onnx").read_bytes()
+
+
 def test_half_beside_int8_takes_a_later_opset_and_leaves_no_casts_between(capsys):
     assert main(["convert", MODEL, *SMALL, "--int8", "--calib-path", PICTURES, "--half", "-o", "s.onnx"]) == 0
     assert onnx.load("s.onnx").opset_import[0].version == 19

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shared import SHARED
 
-from trtzoo.data.annotations import read_annotations
+from trtzoo.data.coco import read_labels
 from trtzoo.data.json2yolo import json_to_yolo
 from trtzoo.errors import InputError
 
@@ -120,11 +120,46 @@ def test_labelme_rectangles_circles_outlines_and_grouped_points(tmp_path):
     assert done.notes == ("1 x left out: shapes of type linestrip",)
 
 
+def test_points_are_the_same_ones_in_every_file_of_labelme(tmp_path):
+    """The second picture shows no eye; its nose stays the second point."""
+    (tmp_path / "json").mkdir()
+    person = shape("person", "rectangle", [0, 0], [100, 100], group_id=1)
+    for stem, points in (("a", ("eye", "nose")), ("b", ("nose",))):
+        shapes = [person, *(shape(label, "point", [50, 50], group_id=1) for label in points)]
+        document = {"imagePath": f"{stem}.png", "imageHeight": 100, "imageWidth": 100, "shapes": shapes}
+        (tmp_path / "json" / f"{stem}.json").write_text(json.dumps(document))
+    assert json_to_yolo(tmp_path / "json", tmp_path / "labels").kpt_shape == (2, 3)
+    assert (tmp_path / "labels" / "b.txt").read_text() == "0 0.5 0.5 1 1 0 0 0 0.5 0.5 2\n"
+
+
+def test_what_becomes_no_line_of_labelme_is_said(tmp_path):
+    shapes = [
+        shape("person", "rectangle", [0, 0], [10, 10]),
+        shape("nose", "point", [5, 5]),
+        shape("eye", "point", [5, 5], group_id=9),
+    ]
+    done, files = converted(tmp_path, {"imageHeight": 10, "imageWidth": 10, "shapes": shapes})
+    assert files == {"labels.txt": ["0 0.5 0.5 1 1"]}
+    assert done.notes == ("1 x left out: 2 points whose group_id no object has",)
+
+
+def test_run_lengths_become_boxes_and_that_is_said(tmp_path):
+    mask = {"size": [100, 200], "counts": [0, 20000]}
+    done, files = converted(tmp_path, coco(box(0, 0, 100, 50, segmentation=mask)), task="segment")
+    assert files == {"a.txt": ["0 0 0 0.5 0 0.5 0.5 0 0.5"]}
+    assert done.notes == ("1 x left out: outlines as run lengths (RLE); the boxes are written instead",)
+
+
 MISTAKES = {
     "broken JSON": ("{", r"labels\.json cannot be read as JSON"),
     "a list": ("[]", "holds a list"),
     "another JSON": ('{"a": 1}', "neither 'annotations' nor 'shapes'"),
-    "a box of three numbers": (json.dumps(coco({"image_id": 7, "category_id": 1, "bbox": [1, 2, 3]})), "is damaged"),
+    "a box of three numbers": (
+        json.dumps(coco({"image_id": 7, "category_id": 1, "bbox": [1, 2, 3]})),
+        "labels of a.jpg are damaged",
+    ),
+    "half a point": (json.dumps(coco(box(0, 0, 9, 9, segmentation=[[1, 2, 3]]))), "an x that has no y"),
+    "a flat outline": (json.dumps(coco(box(0, 0, 9, 9, segmentation=[1, 2, 3, 4]))), "labels of a.jpg are damaged"),
     "no size": (json.dumps({"annotations": []}), "is damaged"),
     "no object": (json.dumps(coco()), "labels no object"),
     "two pictures of one name": (
@@ -152,11 +187,13 @@ def test_cocos_own_labels_come_back_from_their_lines(tmp_path):
     source = next(path for path in (SHARED / "coco" / "annotations").glob("instances*.json"))
     done = json_to_yolo(source, tmp_path / "labels", task="detect")
     assert done.objects > 500
-    for picture in read_annotations(source):
+    labels = read_labels(source)
+    for picture in labels.pictures:
         height, width = picture.size
+        objects = [item for item in picture.objects() if not item.crowd]
         text = (tmp_path / "labels" / picture.name).with_suffix(".txt").read_text()
         rows = np.array([line.split() for line in text.splitlines()], float).reshape(-1, 5)
-        boxes = np.array([item.box for item in picture.objects]).reshape(-1, 4).clip(0, [width, height, width, height])
+        boxes = np.array([item.box for item in objects]).reshape(-1, 4).clip(0, [width, height, width, height])
         back = np.hstack([rows[:, 1:3] - rows[:, 3:] / 2, rows[:, 1:3] + rows[:, 3:] / 2]) * [
             width,
             height,
@@ -164,4 +201,4 @@ def test_cocos_own_labels_come_back_from_their_lines(tmp_path):
             height,
         ]
         np.testing.assert_allclose(back, boxes, atol=0.01)
-        assert [done.names[int(row)] for row in rows[:, 0]] == [item.label for item in picture.objects]
+        assert [done.names[int(row)] for row in rows[:, 0]] == [labels.names[item.category] for item in objects]

@@ -62,9 +62,12 @@ def test_settings_become_flags(steps):
     convert, build = (" ".join(found[f"b/int8-tensorrt-10.3/{kind}"].command) for kind in ("convert", "build"))
     for flags in (
         "--img-size 480 640", "--dynamic", "--end2end --target tensorrt:10.3", "--nms plain", "--conf-thres 0.3", "--iou-thres 0.5",
-        "--topk-all 50", "--single-label", "--class-agnostic", "--int8 --calib-path", "--calib-num 32", "--calib-method lp",
+        "--topk-all 50", "--single-label", "--class-agnostic", "--int8 --int8-ranges",
     ):  # fmt: skip
         assert f" {flags}" in convert
+    calibrate = " ".join(found["b/int8/calibrate"].command)
+    for flags in ("--img-size 480 640", "--calib-path", "--calib-num 32", "--calib-method lp"):
+        assert f" {flags}" in calibrate
     for flags in (
         "--target tensorrt:10.3", "--workspace 2", "--opt-level 1", "--min-batch 1", "--opt-batch 2", "--max-batch 4",
         "--compute-capability 8.9",
@@ -72,10 +75,19 @@ def test_settings_become_flags(steps):
         assert f" {flags}" in build
 
 
-def test_pictures_are_an_input_of_int8_only(steps):
-    found = steps("- {name: b, source: b.onnx, precisions: [fp32, int8], calibration: {path: pictures}}")
+def test_a_model_is_calibrated_once_for_all_targets_and_not_for_floats(steps):
+    found = steps(
+        "- {name: b, source: b.onnx, precisions: [fp32, int8], targets: [onnxruntime, deepstream], calibration: {path: pictures}}"
+    )
     inputs = {id: [path.name for path in step.inputs] for id, step in found.items()}
-    assert inputs == {"b/fp32-onnxruntime/convert": ["b.onnx"], "b/int8-onnxruntime/convert": ["b.onnx", "pictures"]}
+    assert inputs == {
+        "b/int8/calibrate": ["b.onnx", "pictures"],
+        "b/fp32-onnxruntime/convert": ["b.onnx"],
+        "b/fp32-deepstream/convert": ["b.onnx"],
+        "b/int8-onnxruntime/convert": ["b.onnx", "ranges.json"],
+        "b/int8-deepstream/convert": ["b.onnx", "ranges.json"],
+    }
+    assert found["b/int8/calibrate"].outputs == found["b/int8-onnxruntime/convert"].inputs[1:]
 
 
 def test_a_source_that_is_not_here_is_fetched(steps):
@@ -151,6 +163,6 @@ def test_a_bundle_of_an_int8_model_is_made_of_its_graph(steps):
     found = steps(
         "- {name: b, source: b.onnx, precisions: [int8], calibration: {path: pictures}, bundles: [deepstream]}"
     )
-    convert, bundle = found.values()
+    _, convert, bundle = found.values()
     assert bundle.inputs == convert.outputs
     assert bundle.command[1] == str(convert.outputs[0])

@@ -12,6 +12,7 @@ from ...registry import Command
 
 EXAMPLES = """
   trtzoo calibrate yolov8n.onnx --calib-path pictures/
+  trtzoo calibrate yolov8n.pt --calib-path pictures/ -o ranges.json     for convert --int8 --int8-ranges ranges.json
   trtzoo calibrate yolov8n.onnx --calib-path pictures/ --calib-method lp --trt-cache yolov8n.calib
   trtzoo calibrate yolov8n.onnx --calib-path pictures/ --analyse --max-drop 0.08
 """
@@ -19,6 +20,14 @@ EXAMPLES = """
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="an .onnx in floats, or a .cfg or .pt")
+    parser.add_argument(
+        "-o",
+        "--output",
+        dest="ranges_output",
+        type=Path,
+        metavar="FILE.json",
+        help="file for the ranges, which `convert --int8-ranges` reads (default: one in the cache folder)",
+    )
     add_calibration(parser.add_argument_group("calibration"))
     add_analysis(parser)
     add_reading(parser)

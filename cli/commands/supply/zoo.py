@@ -128,7 +128,7 @@ def _runner(options: argparse.Namespace, output: Path, store: Store | None) -> A
 def _forced(options: argparse.Namespace) -> set[str]:
     """The kinds of steps that are done again."""
     if options.force_all:
-        return {"fetch", "convert", "build", "verify", "val", "bundle"}
+        return {"fetch", "calibrate", "convert", "build", "verify", "val", "bundle"}
     return ({"fetch"} if options.force_download else set()) | ({"convert", "build"} if options.force_convert else set())
 
 

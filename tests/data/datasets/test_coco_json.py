@@ -35,3 +35,12 @@ def test_crowds_are_known(tmp_path):
     document["annotations"][0]["iscrowd"] = 1
     path.write_text(json.dumps(document))
     assert truths(load_dataset(path, "detect"))[0].crowd.tolist() == [True, False]
+
+
+def test_objects_of_other_numbers_of_keypoints_are_named(tmp_path):
+    path = write_coco(tmp_path)
+    document = json.loads(path.read_text())
+    document["annotations"][1]["keypoints"] = [1, 1, 2]
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"an object on 000001\.png has 1 keypoints, others have 2"):
+        truths(load_dataset(path, "pose"))
