@@ -45,9 +45,14 @@ def read_network(path: Path, options: ReadOptions) -> Network:
     kind = "cfg" if options.family == "darknet" else recognise(path)
     if kind == "weights":
         raise InputError(f"{path} holds DarkNet weights; give the .cfg, and the weights with --weights")
+    if options.onnx_layout and kind in ("cfg", "checkpoint"):
+        raise InputError(
+            f"{path} says itself what its outputs are; --onnx-layout {options.onnx_layout} goes with the .onnx of another exporter"
+        )
     if kind == "cfg":
         from .darknet import read
 
+        _refuse_head(path, options)
         return read(path, options)
     if kind == "checkpoint":
         return _read_checkpoint(path, options)
@@ -78,8 +83,16 @@ def _read_checkpoint(path: Path, options: ReadOptions) -> Network:
             f"{path} holds a {record.class_path}, which is neither YOLOv5, YOLOv7, YOLOv9 nor an Ultralytics model; export it "
             f"with --family torch where its framework is installed, or give an ONNX file"
         )
+    if reader is not ultralytics:
+        _refuse_head(path, options)
     network: Network = reader.read(record, checkpoint, path, options)
     return network
+
+
+def _refuse_head(path: Path, options: ReadOptions) -> None:
+    """Of a family whose models have one head each."""
+    if options.head:
+        raise InputError(f"{path} has only one head; leave --head {options.head} out")
 
 
 def _first_match(readers: Iterable[ModuleType], record: Record) -> ModuleType | None:

@@ -208,12 +208,14 @@ def _batch_kept(model: Model, wanted: int | None) -> Model:
 
 
 def _opset_kept(model: Model, settings: ConvertSettings) -> Model:
-    """Say that a finished graph keeps its opset, where the target reads none so new."""
-    newest = settings.parsed_target.newest_opset
-    if newest is None or model.graph.opset <= newest:
+    """Say that a finished graph keeps its opset, where another was asked for, or the target reads none so new."""
+    newest, kept = settings.parsed_target.newest_opset, model.graph.opset
+    if settings.opset not in (None, kept):
+        model = model.noted(f"the opset stays {kept}, as in the file; export the model again to change it")
+    if newest is None or kept <= newest:
         return model
     return model.noted(
-        f"{model.where} stays in opset {model.graph.opset}, but {settings.target} reads up to {newest}; give the weights, or "
+        f"{model.where} stays in opset {kept}, but {settings.target} reads up to {newest}; give the weights, or "
         f"export it again with opset {newest}"
     )
 

@@ -50,6 +50,8 @@ def read(path: Path, options: ReadOptions) -> tuple[gs.Graph, ModelMeta, tuple[s
         InputError: no ONNX file, or options that contradict it.
         UnsupportedError: its outputs cannot be interpreted; the message says what was seen and what would help.
     """
+    if options.weights:
+        raise InputError(f"{path} holds its weights itself; --weights {options.weights} goes with a DarkNet .cfg")
     graph, properties = read_onnx(path)
     if "trtzoo" in properties:
         return graph, _own_meta(path, properties, options), ()
@@ -67,7 +69,7 @@ def read(path: Path, options: ReadOptions) -> tuple[gs.Graph, ModelMeta, tuple[s
         _normalise_input(graph)
     graph = ops.finish(heads)
     meta = _meta(export, layout)
-    return graph, meta, (*notes, *prove(export, graph, layout), _summary(meta, layout))
+    return graph, meta, (*notes, *prove(export, graph, layout), *_name_notes(export), _summary(meta, layout))
 
 
 def _own_meta(path: Path, properties: Mapping[str, str], options: ReadOptions) -> ModelMeta:
@@ -75,6 +77,9 @@ def _own_meta(path: Path, properties: Mapping[str, str], options: ReadOptions) -
     meta = from_properties(properties, str(path))
     if options.img_size and options.img_size != meta.imgsz:
         raise other_size(path, meta.imgsz, options.img_size)
+    if options.head or options.onnx_layout:
+        flag = "--onnx-layout" if options.onnx_layout else "--head"
+        raise InputError(f"{path} was written by trtzoo and says what it is; leave {flag} out")
     return replace(meta, names=read_names(options.names, len(meta.names))) if options.names else meta
 
 
@@ -97,6 +102,13 @@ def _names(path: Path, properties: Mapping[str, str], options: ReadOptions) -> t
     if sorted(table) != list(range(len(table))):
         raise InputError(f"{path}: its metadata does not number the class names from 0 up; give them with --names FILE")
     return tuple(str(table[number]) for number in range(len(table)))
+
+
+def _name_notes(export: Export) -> tuple[str, ...]:
+    """What is to be said where classes have no names."""
+    if export.names:
+        return ()
+    return ("no class names in the file, so they are class0, class1, ...; give them with --names",)
 
 
 def _normalise_input(graph: gs.Graph) -> None:

@@ -242,10 +242,12 @@ def _stated_yolox(export: Export) -> Layout:
 
 
 def _stated_values(export: Export) -> Tensor:
-    values = _only(export, export.outputs(3))
-    if values is None:
-        raise export.refuse(f"--onnx-layout {export.stated} expects boxes of three axes")
-    return values
+    outputs = export.outputs(3)
+    if len(outputs) != 1:
+        raise export.refuse(
+            f"--onnx-layout {export.stated} is one output of three axes (prototypes of masks have four), here are {len(outputs)}"
+        )
+    return outputs[0]
 
 
 def _stated_pair(exporter: str, preprocess: Preprocess) -> Recogniser:
