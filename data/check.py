@@ -67,14 +67,14 @@ def check_dataset(path: Path, task: str, parts: Sequence[str] = ("train", "val",
     for name, part in found:
         checked.pictures[name] = len(part.samples)
         for sample in part.samples:
-            _check_sample(sample, part, checked)
+            _check_sample(sample, part, task, checked)
             if sample.path.is_file():
                 copies[sha256_of(sample.path)].append((name, sample.path))
     checked.problems += _copies(copies)
     return checked
 
 
-def _check_sample(sample: Sample, part: Dataset, checked: Checked) -> None:
+def _check_sample(sample: Sample, part: Dataset, task: str, checked: Checked) -> None:
     size = None
     if not sample.path.is_file():
         checked.problems.append(Problem("picture", f"{sample.path} is listed but not there"))
@@ -83,7 +83,7 @@ def _check_sample(sample: Sample, part: Dataset, checked: Checked) -> None:
             size = read_picture(sample.path).shape[:2]
         except InputError as error:
             checked.problems.append(Problem("picture", str(error)))
-    rows_are_good = _check_lines(label_file(sample.path), part, checked)
+    rows_are_good = _check_lines(label_file(sample.path), part, task, checked)
     if rows_are_good and size and sample.truth:
         try:
             sample.truth((size[0], size[1]))
@@ -91,7 +91,7 @@ def _check_sample(sample: Sample, part: Dataset, checked: Checked) -> None:
             checked.problems.append(Problem("label", str(error)))
 
 
-def _check_lines(labels: Path, part: Dataset, checked: Checked) -> bool:
+def _check_lines(labels: Path, part: Dataset, task: str, checked: Checked) -> bool:
     """Count the objects of a label file; whether each of its lines is one."""
     lines = labels.read_text(encoding="utf-8", errors="replace").splitlines() if labels.is_file() else []
     numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
@@ -103,7 +103,8 @@ def _check_lines(labels: Path, part: Dataset, checked: Checked) -> bool:
             checked.problems.append(Problem("duplicate", f"{labels}:{number} repeats line {seen[line]}"))
         seen.setdefault(line, number)
         try:
-            checked.objects[int(parse_row(line, f"{labels}:{number}", len(part.names))[0])] += 1
+            row = parse_row(line, f"{labels}:{number}", len(part.names), task, part.kpt_shape)
+            checked.objects[int(row[0])] += 1
         except InputError as error:
             checked.problems.append(Problem("label", str(error)))
             good = False

@@ -95,9 +95,8 @@ def _page(picture: LabelledPicture, names: Mapping[Category, str]) -> _Page:
         )
     objects = picture.objects()
     kept = tuple((names[item.category], item) for item in objects if not item.crowd)
-    crowds = len(objects) - len(kept)
-    said = (f"{crowds} groups (iscrowd)",) if crowds else ()
-    return _Page(picture.name, picture.size, kept, (*picture.left_out, *said))
+    groups = ("groups (iscrowd)",) * (len(objects) - len(kept))
+    return _Page(picture.name, picture.size, kept, (*picture.left_out, *groups))
 
 
 def _check_stems(pages: Sequence[_Page], source: Path) -> None:

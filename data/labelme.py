@@ -37,7 +37,7 @@ def as_coco(document: Record, stem: str, points: Sequence[str]) -> Record:
     for shape in shapes:
         if _kind(shape) == "point" and shape.get("group_id") is not None:
             groups.setdefault(shape["group_id"], {})[str(shape["label"])] = shape
-    others = sorted({_kind(shape) for shape in shapes} - {*_OUTLINES, "point"})
+    others = [kind for kind in map(_kind, shapes) if kind not in (*_OUTLINES, "point")]
     objects = [
         _object(shape, groups.get(shape.get("group_id"), {}), points) for shape in shapes if _kind(shape) in _OUTLINES
     ]
@@ -55,7 +55,7 @@ def _alone(shapes: Sequence[Record], groups: Mapping[Any, Record]) -> list[str]:
     owners = {shape.get("group_id") for shape in shapes if _kind(shape) in _OUTLINES}
     lost = sum(_kind(shape) == "point" and shape.get("group_id") is None for shape in shapes)
     lost += sum(len(members) for group, members in groups.items() if group not in owners)
-    return [f"{lost} points whose group_id no object has"] if lost else []
+    return ["points whose group_id no object has"] * lost
 
 
 def _kind(shape: Record) -> str:

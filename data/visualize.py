@@ -17,7 +17,7 @@ from .datasets.truth import Dataset, Segmentation, Size, Truth
 
 
 def draw_labels(dataset: Dataset, folder: Path, count: int = 5, seed: int = 0) -> list[Path]:
-    """Draw the labels of some pictures, chosen at random.
+    """Draw the labels of some pictures, chosen at random from those that have some.
 
     Args:
         dataset: the labelled pictures.
@@ -32,15 +32,20 @@ def draw_labels(dataset: Dataset, folder: Path, count: int = 5, seed: int = 0) -
         InputError: a picture or its labels cannot be read.
     """
     make_folder(folder)
-    chosen = random.Random(seed).sample(list(dataset.samples), min(count, len(dataset.samples)))
-    written = []
-    for sample in chosen:
+    shuffled = random.Random(seed).sample(list(dataset.samples), len(dataset.samples))
+    written: list[Path] = []
+    for sample in shuffled:
+        if len(written) == count:
+            break
         picture = read_picture(sample.path)
         size = picture.shape[0], picture.shape[1]
         if sample.truth is None:
             raise InputError(f"{sample.path} has a class but no objects to draw; give a dataset with boxes")
+        truth = sample.truth(size)
+        if not len(truth):
+            continue
         path = folder / f"{sample.path.stem}.jpg"
-        _write(path, draw(picture, as_detections(sample.truth(size), size, dataset.names)))
+        _write(path, draw(picture, as_detections(truth, size, dataset.names)))
         written.append(path)
     return written
 

@@ -31,6 +31,8 @@ from .store import Listing, Store
 STATE = ".zoo"
 """Folder of the records, in the output folder."""
 
+AHEAD = 8
+"""Steps that wait in pytask's threads for their turn: it looks for what ended once a second, and nothing should stand idle till then."""
 _CONFIG = "[tool.pytask.ini_options]\n"
 _KEEPS_WHAT_IS_THERE = ("fetch", "build")
 """Kinds whose commands leave a finished file alone unless they are told otherwise."""
@@ -135,7 +137,7 @@ def run_steps(
     with _locked(make_folder(output)) as state:
         sweep(steps)
         listing = Listing(store) if store else None
-        record = _Record(runner, report, frozenset(force), listing)
+        record = _Record(runner, report, frozenset(force), workers, listing)
         tasks = [_task(pytask, step, record) for step in steps]
         with _stoppable(record):
             session = _build(pytask, tasks, state, workers, dry_run)
@@ -151,9 +153,10 @@ class _Record:
     """What happened to each step, as seen by the threads that do them."""
 
     def __init__(
-        self, runner: Runner, report: Report | None, force: frozenset[str], listing: Listing | None = None
+        self, runner: Runner, report: Report | None, force: frozenset[str], workers: int, listing: Listing | None
     ) -> None:
         self._runner = runner
+        self._places = threading.BoundedSemaphore(workers)
         self.listing = listing
         self._force = force
         self._report = report or (lambda step, what: None)
@@ -167,6 +170,10 @@ class _Record:
         Raises:
             StepError: it failed.
         """
+        with self._places:
+            self._run(step)
+
+    def _run(self, step: Step) -> None:
         start = time.perf_counter()
         self._report(step, "start")
         try:
@@ -292,7 +299,7 @@ def _build(pytask: Any, tasks: Sequence[Any], state: Path, workers: int, dry_run
     try:
         return pytask.build(
             tasks=tasks, config=config, verbose=0, capture="no", show_traceback=False, disable_warnings=True,
-            n_workers=max(2, workers), parallel_backend="threads", dry_run=dry_run,
+            n_workers=AHEAD + workers, parallel_backend="threads", dry_run=dry_run,
         )  # fmt: skip
     finally:
         pytask.console.quiet = quiet

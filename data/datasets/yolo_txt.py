@@ -14,6 +14,7 @@ import numpy as np
 
 from ...engines.pictures.sources import PICTURES
 from ...errors import InputError
+from ...files import require_file
 from ...graph.weights import Array
 from ..polygons import polygon_area
 from .truth import Dataset, Sample, Size, Truth, empty_truth
@@ -34,7 +35,10 @@ def read_data_yaml(path: Path, task: str, split: str) -> Dataset:
     names = _names(document, path)
     kpt_shape = _kpt_shape(document, path, task)
     if document.get(split) is None:
-        raise InputError(f"{path} has no {split!r}; name another part with --split, or add it")
+        others = [name for name in ("train", "val", "test") if document.get(name) is not None]
+        raise InputError(
+            f"{path} has no {split!r}, only {', '.join(others) or 'names'}; name a part that it has, or add it"
+        )
     root = _root(document, path)
     entries = document[split] if isinstance(document[split], list) else [document[split]]
     files = [file for entry in entries for file in _pictures(root / str(entry), root, path)]
@@ -67,6 +71,7 @@ def parts_in(path: Path, parts: Sequence[str]) -> list[str]:
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     import yaml
 
+    require_file(path, "a data yaml")
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -150,7 +155,8 @@ def _read_labels(path: Path, size: Size, task: str, classes: int, kpt_shape: tup
         InputError: a line is damaged; the message names it.
     """
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    rows = [parse_row(line, f"{path}:{number}", classes) for number, line in enumerate(lines, start=1) if line.strip()]
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    rows = [parse_row(line, f"{path}:{number}", classes, task, kpt_shape) for number, line in numbered]
     rows = list({row.tobytes(): row for row in rows}.values())
     if not rows:
         return empty_truth(5 if task == "obb" else 4)
@@ -162,8 +168,11 @@ def _read_labels(path: Path, size: Size, task: str, classes: int, kpt_shape: tup
         raise InputError(f"{path}: its lines are not {wanted.get(task, 'class x y w h')} ({error})") from error
 
 
-def parse_row(line: str, where: str, classes: int) -> Array:
+def parse_row(line: str, where: str, classes: int, task: str, kpt_shape: tuple[int, int] | None) -> Array:
     """A line of labels as numbers, class first.
+
+    A box must lie on the picture. An outline may reach over its rim, as that of an object does which a tile cuts off; the box
+    around it must not be larger than the picture, nor its centre outside (Ultralytics' rule).
 
     Raises:
         InputError: it is none; the message names `where`.
@@ -176,9 +185,23 @@ def parse_row(line: str, where: str, classes: int) -> Array:
         raise InputError(f"{where}: a label needs a class and at least four numbers; mend the labels")
     if row[0] < 0 or row[0] >= classes or row[0] % 1:
         raise InputError(f"{where}: class {row[0]:g} is not one of the {classes} of the data yaml; mend one of them")
-    if (row[1:5] < 0).any() or (row[1:5] > 1.01).any():
+    box = _around(row[1:]) if _is_outline(row, task, kpt_shape) else row[1:5]
+    if (box < 0).any() or (box > 1.01).any():
         raise InputError(f"{where}: coordinates must be 0..1, relative to the picture; mend the labels")
     return row
+
+
+def _is_outline(row: Array, task: str, kpt_shape: tuple[int, int] | None) -> bool:
+    """Whether a line is points of an outline, x and y in turns; a plain box and one with keypoints are not."""
+    keypoints = 5 + kpt_shape[0] * kpt_shape[1] if kpt_shape else 0
+    return task != "pose" and len(row) > 5 and len(row) % 2 == 1 and len(row) != keypoints
+
+
+def _around(values: Array) -> Array:
+    """Centre and size [4] of the box around an outline x, y, x, y, ..."""
+    points = values.reshape(-1, 2)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return np.concatenate([(low + high) / 2, high - low])
 
 
 def _boxes(rows: list[Array], scale: Array, kpt_shape: tuple[int, int] | None) -> Truth:

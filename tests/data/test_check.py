@@ -130,3 +130,11 @@ def test_a_split_and_converted_set_passes_its_own_check(tmp_path, capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["pictures"] == {"train": 7, "val": 2, "test": 1}
     assert document["objects"] == {"dog": 10}
+
+
+def test_pictures_without_labels_are_not_drawn(dataset):
+    data, drawn = str(dataset / "data.yaml"), dataset / "drawn"
+    (dataset / "labels" / "train" / "b.txt").unlink()
+    for seed in "012":
+        assert main(["data", "visualize", data, "-o", str(drawn), "--num", "1", "--seed", seed]) == 0
+    assert [path.name for path in drawn.iterdir()] == ["a.jpg"]

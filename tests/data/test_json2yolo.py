@@ -70,8 +70,8 @@ def test_the_classes_are_written_beside_the_folder_and_what_was_left_out_is_said
     assert (tmp_path / "classes.txt").read_text() == "dog\n"
     assert done.objects == 0
     assert sorted(done.notes) == [
-        "1 x left out: 1 groups (iscrowd)",
         "1 x left out: class 'person' is not among the names",
+        "1 x left out: groups (iscrowd)",
         "1 x left out: objects without area or outline",
     ]
 
@@ -140,7 +140,7 @@ def test_what_becomes_no_line_of_labelme_is_said(tmp_path):
     ]
     done, files = converted(tmp_path, {"imageHeight": 10, "imageWidth": 10, "shapes": shapes})
     assert files == {"labels.txt": ["0 0.5 0.5 1 1"]}
-    assert done.notes == ("1 x left out: 2 points whose group_id no object has",)
+    assert done.notes == ("2 x left out: points whose group_id no object has",)
 
 
 def test_run_lengths_become_boxes_and_that_is_said(tmp_path):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -93,6 +94,24 @@ def test_everything_is_done_once(zoo):
     ran, outcomes = zoo.run()
     assert ran == set()
     assert {outcome.state for outcome in outcomes.values()} == {"unchanged"}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_so_many_steps_run_at_a_time_and_no_more(zoo, workers):
+    at_work, seen, lock = set(), [], threading.Lock()
+
+    def slowly(step):
+        with lock:
+            at_work.add(step.id)
+            seen.append(len(at_work))
+        time.sleep(0.05)
+        with lock:
+            at_work.remove(step.id)
+        type(zoo.runner).__call__(zoo.runner, step)
+
+    slowly.stop = zoo.runner.stop
+    run_steps(zoo.steps(), zoo.folder / "out", slowly, workers)
+    assert max(seen) == workers
 
 
 def test_what_needs_another_comes_after_it(zoo):
@@ -278,9 +297,11 @@ def children(folder):
 
 def until(condition, seconds=20.0):
     end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
+    while time.monotonic() < end:
+        if condition():
+            return
         time.sleep(0.02)
-    assert condition()
+    raise AssertionError("it did not happen in time")
 
 
 def test_a_killed_run_leaves_nothing_running_and_the_next_one_finishes(tmp_path):
@@ -302,8 +323,9 @@ def test_a_killed_run_leaves_nothing_running_and_the_next_one_finishes(tmp_path)
 def test_a_killed_step_fails_alone_and_is_done_by_the_next_run(tmp_path):
     real_step(tmp_path)
     first = start(tmp_path)
-    until(lambda: children(tmp_path))
-    os.kill(children(tmp_path)[0][0], signal.SIGKILL)
+    found = []
+    until(lambda: found.extend(children(tmp_path)) or found)
+    os.kill(found[0][0], signal.SIGKILL)
     out, _ = first.communicate()
     assert sorted(out.splitlines()[-1].split()) == ["done"] * 5 + ["failed"]
     out, _ = start(tmp_path).communicate()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from labelled_squares import (
@@ -103,3 +105,22 @@ def test_damaged_yamls_say_what_is_wrong(tmp_path, text, said):
 def test_a_pose_needs_its_kpt_shape(tmp_path):
     with pytest.raises(InputError, match="kpt_shape"):
         load_dataset(write_yolo(tmp_path, "detect"), "pose")
+
+
+OVER_THE_RIM = {
+    "an oriented box of a cut tile": ("obb", "0 .9 .1 1.02 .1 1.02 .3 .9 .3", None),
+    "an outline below the rim": ("segment", "0 .2 -.003 .3 .1 .2 .1", None),
+    "an outline that stands for a box": ("detect", "0 .2 -.003 .3 .1 .2 .1", None),
+    "an outline whose middle is outside": ("obb", "0 1.1 .1 1.3 .1 1.3 .3 1.1 .3", "0..1"),
+    "an outline larger than the picture": ("segment", "0 -.1 .1 1.1 .1 .5 .5", "0..1"),
+    "a plain box over the rim": ("detect", "0 1.02 .5 .1 .1", "0..1"),
+    "a pose's box over the rim": ("pose", "0 .5 -.1 .1 .1 .5 .5 2 .5 .5 2", "0..1"),
+}
+
+
+@pytest.mark.parametrize(("task", "line", "said"), OVER_THE_RIM.values(), ids=OVER_THE_RIM)
+def test_outlines_may_reach_over_the_rim_and_boxes_not(tmp_path, task, line, said):
+    path = write_yolo(tmp_path, task)
+    (tmp_path / "labels/val/000001.txt").write_text(f"{line}\n")
+    with pytest.raises(InputError, match=said) if said else nullcontext():
+        assert len(truths(load_dataset(path, task))[0]) == 1
