@@ -75,7 +75,8 @@ def _model(
 
 def _settled(model: Path, settings: DeepStreamSettings, conversion: ConvertSettings) -> ConvertSettings:
     """What makes of this model the graph that the parser of this release reads."""
-    plain = replace(conversion, target=settings.target, batch=None)
+    alone = settings.batch_size == 1 and recognise(model) == "onnx"  # then the batch that a file has is the one wanted
+    plain = replace(conversion, target=settings.target, batch=1 if alone else None)
     meta = read_model(model, ConvertSettings(target=settings.target, read=plain.read, batch=None)).meta
     if meta.end2end:
         known, rows = meta.extra.get("class_thresholds"), meta.nms.topk_all if meta.nms else TOPK_ALL

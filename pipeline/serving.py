@@ -98,7 +98,7 @@ def _converted(model: Path, place: Path, conversion: ConvertSettings, notes: lis
     from ..graph.skeleton import read_onnx
     from ..graph_passes.lower import needs_lowering
 
-    done = convert(model, place, replace(conversion, target="onnxruntime"), progress)
+    done = convert(model, place, _as_it_is(model, replace(conversion, target="onnxruntime")), progress)
     notes += done.notes
     if not needs_lowering(read_onnx(place)[0]):
         return onnx_source(place)
@@ -119,9 +119,15 @@ def _built(
     if settings.library != "tensorrt":
         raise UnsupportedError(f"--target {settings.target}: Triton loads engines of TensorRT only")
     _check_machine(model)
-    engine, wanted = place.with_name("model.engine"), replace(conversion, target=graph_target(settings.target))
+    engine = place.with_name("model.engine")
+    wanted = _as_it_is(model, replace(conversion, target=graph_target(settings.target)))
     build(model, engine, settings, wanted, keep_onnx=False, verify=conversion.verify, note=note, progress=progress)
     return engine_source(engine)
+
+
+def _as_it_is(model: Path, conversion: ConvertSettings) -> ConvertSettings:
+    """An ONNX file keeps its batch, of which the repository's own notes tell."""
+    return replace(conversion, batch=1) if recognise(model) == "onnx" else conversion
 
 
 def _check_machine(model: Path) -> None:

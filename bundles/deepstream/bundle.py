@@ -17,7 +17,16 @@ from ...files import atomic_write
 from ..render import render
 from .config import APP_CONFIG, INFER_CONFIG, LABELS, LIBRARY, app_config, cached_engine, infer_config
 from .labels import labels_text
-from .plan import ROTATION_SINCE, DeepStreamSettings, Parser, check_model, choose_parser, needs_engine
+from .plan import (
+    ROTATION_SINCE,
+    TYPED_TRTEXEC_SINCE,
+    DeepStreamSettings,
+    Parser,
+    check_model,
+    choose_parser,
+    needs_engine,
+    release_notes,
+)
 
 FILES = Path(__file__).parent / "files"
 PARSER_SOURCES = ("trtzoo_parse.cpp", "nvdsinfer_abi.h")
@@ -75,14 +84,12 @@ def write_bundle(model: Path, meta: ModelMeta, settings: DeepStreamSettings) -> 
     rows = meta.nms.topk_all if meta.nms else 0
     parser = choose_parser(meta.task, rows, meta.extra.get("class_thresholds"), settings.parser)
     check_model(meta, parser, model.name)
-    notes = _check_engine(model, settings) if model.suffix == ".engine" else ()
+    notes = release_notes(settings)
+    notes += _check_engine(model, settings) if model.suffix == ".engine" else ()
     builds = model.suffix == ".onnx" and needs_engine(meta, settings.version)
     parts = _Parts(meta, model.name, settings, parser, f"{model.stem}.engine" if builds else "")
     if builds:
-        notes += (
-            f"nvinfer of DeepStream {settings.release} would choose the precision of every layer itself, so `make` "
-            "builds the engine with trtexec",
-        )
+        notes += (_why_built(parts),)
     if meta.preprocess.sampling == "darknet":
         notes += (
             "nvinfer scales frames between the centres of pixels, DarkNet from corner to corner: expect scores that are "
@@ -93,6 +100,25 @@ def write_bundle(model: Path, meta: ModelMeta, settings: DeepStreamSettings) -> 
         with atomic_write(model.parent / name) as stream:
             stream.write(text.encode())
     return Bundle((model.name, *texts), parser, notes)
+
+
+def _keeps_types(settings: DeepStreamSettings) -> bool:
+    """Whether the release's trtexec builds an engine in the types of the graph."""
+    return DEEPSTREAM_TENSORRT[settings.version] >= TYPED_TRTEXEC_SINCE
+
+
+def _why_built(parts: _Parts) -> str:
+    """Why `make` builds an engine, and what it becomes."""
+    release = parts.settings.release
+    built = (
+        f"nvinfer of DeepStream {release} would choose the precision of every layer itself, so `make` builds the engine"
+    )
+    if _keeps_types(parts.settings):
+        return f"{built} with trtexec"
+    return (
+        f"{built}; the trtexec of its TensorRT puts decode and NMS in half too where that is faster, `trtzoo build "
+        f"{parts.model} -o {parts.engine}` on that machine does not"
+    )
 
 
 def stale_engines(folder: Path, model: str) -> list[Path]:
@@ -125,7 +151,7 @@ def _facts(parts: _Parts) -> dict[str, Any]:
     return {
         "model": parts.model, "release": settings.release, "parser": parts.parser, "task": meta.task,
         "width": width, "height": height, "points": points, "values": values,
-        "letterbox": meta.preprocess.resize == "letterbox", "centred": meta.preprocess.anchor == "centre",
+        "batch": settings.batch_size, "letterbox": meta.preprocess.resize == "letterbox", "centred": meta.preprocess.anchor == "centre",
     }  # fmt: skip
 
 
@@ -146,10 +172,11 @@ def _readme(parts: _Parts) -> str:
         rows=meta.nms.topk_all,
         conf=f"{meta.nms.conf_thres:g}",
         build=build,
+        typed=_keeps_types(settings),
+        engine=parts.engine,
         onnx=parts.runs.endswith(".onnx"),
         cache=cached_engine(parts.model, settings),
         tensorrt=_dotted(DEEPSTREAM_TENSORRT[settings.version]),
-        batch=settings.batch_size,
         pad=f"{meta.preprocess.pad:.3g}",
         crop=int(not rotates),
         rotation=rotates,
@@ -169,6 +196,7 @@ def _makefile(parts: _Parts) -> str:
         major=settings.version[0],
         library=LIBRARY,
         engine=parts.engine,
+        typed=_keeps_types(settings),
         trtexec=line.replace("trtexec ", "$(TRTEXEC) ", 1),
     )
 

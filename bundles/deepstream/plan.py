@@ -19,6 +19,8 @@ STOCK_ROWS = 200
 """Rows that the stock parser reads at most."""
 STRONGLY_TYPED_SINCE = (9, 0)
 """First release whose nvinfer keeps the types of the graph (`strongly-typed`); before, it lets TensorRT choose."""
+TYPED_TRTEXEC_SINCE = (10, 0)
+"""First TensorRT whose trtexec keeps the types of the graph (`--stronglyTyped`); before, `--fp16` frees all of them."""
 ROTATION_SINCE = (9, 0)
 """First release whose objects have a rotation angle."""
 MOST_IMAGES = 1024
@@ -121,6 +123,17 @@ def check_model(meta: ModelMeta, parser: Parser, where: str) -> None:
         raise UnsupportedError(
             f"{where} does not run in DeepStream: {obstacle}; convert the weights again without that"
         )
+
+
+def release_notes(settings: DeepStreamSettings) -> tuple[str, ...]:
+    """That a release is newer than those known here."""
+    known = f"{settings.version[0]}.{settings.version[1]}"
+    wanted = ".".join(settings.release.split(".")[:2])
+    if wanted in (known, str(settings.version[0])):
+        return ()
+    return (
+        f"DeepStream {settings.release} is not known to this trtzoo; the folder is for {known}, the next before it",
+    )
 
 
 def needs_engine(meta: ModelMeta, version: tuple[int, int]) -> bool:

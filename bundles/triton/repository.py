@@ -144,7 +144,10 @@ def _notes(source: Source, settings: TritonSettings, max_batch: int) -> Iterator
     if source.most is not None and source.most < settings.max_batch:
         yield f"the engine takes at most {source.most} pictures, so max_batch_size is {source.most}"
     if source.meta.batch is not None:
-        yield f"the batch is fixed at {source.meta.batch}, so the server puts no requests together; convert with --dynamic"
+        yield (
+            f"the batch is fixed at {source.meta.batch}, so the server puts no requests together; give the weights, or a file "
+            "with a free batch"
+        )
     if max_batch and len(source.inputs) > 1:
         yield (
             "every request must give the thresholds (trtzoo's own client does), since Triton's backends have no optional "

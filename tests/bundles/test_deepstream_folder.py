@@ -80,3 +80,23 @@ def test_without_angles_the_readme_says_how_a_box_comes_into_the_frame(tmp_path)
     (tmp_path / "m.onnx").write_bytes(b"onnx")
     write_bundle(tmp_path / "m.onnx", bundle_meta("obb"), DeepStreamSettings("8.0"))
     assert "scale = min(640 / W, 384 / H)" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("release", "keeps"), [("6.2", False), ("7.0", False), ("7.1", True), ("8.0", True)])
+def test_what_trtexec_makes_of_half_is_said(release, keeps, tmp_path):
+    """TensorRT 8 has no strongly typed networks: `--fp16` lets its builder choose, decode and NMS included."""
+    (tmp_path / "m.onnx").write_bytes(b"onnx")
+    meta = replace(bundle_meta(), precision="fp16")
+    [note] = write_bundle(tmp_path / "m.onnx", meta, DeepStreamSettings(release, 2)).notes
+    texts = [note, (tmp_path / "README.md").read_text(), (tmp_path / "Makefile").read_text()]
+    assert ["trtzoo build m.onnx -o m.engine" in text for text in texts] == [not keeps] * 3
+    assert ("--stronglyTyped" in texts[2], "--fp16" in texts[2]) == (keeps, not keeps)
+
+
+@pytest.mark.parametrize(
+    ("release", "said"), [("9.2", False), ("9", False), ("9.2.1", False), ("9.3", True), ("10", True)]
+)
+def test_a_release_that_is_not_known_is_said(release, said, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"onnx")
+    notes = write_bundle(tmp_path / "m.onnx", bundle_meta(), DeepStreamSettings(release)).notes
+    assert any("is not known to this trtzoo; the folder is for 9.2" in note for note in notes) == said
