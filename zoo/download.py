@@ -117,6 +117,8 @@ def download(
     folder = make_folder(folder or cache_folder() / "weights")
     if sha256 and len(files) > 1:
         raise InputError(f"--sha256 is for one file; {source} has {', '.join(file.name for file in files)}")
+    if "://" not in source:
+        files = tuple(replace(file, url=_mirrored(file)) for file in files)
     return [_one(file, sha256.lower() or file.sha256, folder / file.name, progress, force) for file in files]
 
 
@@ -128,8 +130,7 @@ def _one(file: CatalogueFile, wanted: str, path: Path, progress: Progress | None
         raise InputError(
             f"{path} is there but its SHA-256 is {found}, not {wanted}; remove it, or fetch it anew with --force"
         )
-    url = _mirrored(file)
-    part = path.with_name(f".{path.name}.part")
+    url, part = file.url, path.with_name(f".{path.name}.part")
     scheme = urlsplit(url).scheme
     if scheme == "file":
         _copy(url, part)
@@ -150,7 +151,7 @@ def _one(file: CatalogueFile, wanted: str, path: Path, progress: Progress | None
 def _mirrored(file: CatalogueFile) -> str:
     """The URL of a file, at the user's mirror where one is named."""
     mirror = os.environ.get(MIRROR)
-    return f"{mirror.rstrip('/')}/{Path(urlsplit(file.url).path).name}" if mirror else file.url
+    return f"{mirror.rstrip('/')}/{file.name}" if mirror else file.url
 
 
 def _copy(url: str, part: Path) -> None:
@@ -230,6 +231,9 @@ def _attempt(session: requests.Session, url: str, part: Path, progress: Progress
             )
         if answer.status_code not in (200, 206):
             raise _BrokenError(f"the server answers {answer.status_code} {answer.reason}")
+        if answer.status_code == 206 and _version(answer) not in ("", version):
+            _drop(part)
+            raise _BrokenError("the server sends the rest of another version of the file")
         start = have if answer.status_code == 206 else 0
         total = _total(answer, start)
         _note_of(part).write_text(json.dumps({"version": _version(answer), "total": total}), encoding="utf-8")

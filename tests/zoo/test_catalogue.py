@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from trtzoo.cli.commands.supply.zoo import FAMILIES, TASKS
 from trtzoo.errors import InputError
 from trtzoo.zoo.catalogue import catalogue, find_model
 
@@ -40,6 +41,11 @@ def test_a_name_that_is_close_to_none_gets_no_suggestion():
         find_model("resnet50")
     assert "did you mean" not in str(caught.value)
     assert "trtzoo zoo list" in str(caught.value)
+
+
+def test_the_families_and_tasks_that_the_list_can_be_narrowed_to_are_all_there_are():
+    assert {model.family for model in catalogue().values()} == set(FAMILIES)
+    assert {model.task for model in catalogue().values()} == set(TASKS)
 
 
 @pytest.mark.parametrize("model", catalogue().values(), ids=lambda model: model.name)

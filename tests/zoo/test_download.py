@@ -62,7 +62,8 @@ class Handler(BaseHTTPRequestHandler):
     def send_file(self, served, what):
         start = 0
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if wanted and self.headers.get("If-Range") == served.tag and what != "no ranges":
+        same = self.headers.get("If-Range") == served.tag or what == "any range"
+        if wanted and same and what != "no ranges":
             start = int(wanted[1])
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{len(served.data) - 1}/{len(served.data)}")
@@ -148,6 +149,34 @@ def test_a_stalled_transfer_is_given_up_and_resumed(server, tmp_path, monkeypatc
 
 def test_redirections_are_followed(server, tmp_path):
     assert fetch(server, tmp_path, "/moved/model.pt").path.read_bytes() == DATA
+
+
+def test_the_rest_of_another_version_is_not_appended(server, tmp_path):
+    """The server pays no heed to If-Range, and the file changes between the two requests."""
+    server.served.plan = ["truncate", *[503] * module.TRIES]
+    with pytest.raises(InputError, match="503"):
+        fetch(server, tmp_path)
+    server.served.data, server.served.tag, server.served.plan = DATA[::-1], '"two"', ["any range"]
+    assert fetch(server, tmp_path).path.read_bytes() == DATA[::-1]
+
+
+def test_a_proxy_of_the_environment_is_asked(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url)
+    (done,) = download("http://weights.invalid/model.pt", tmp_path)
+    assert done.path.read_bytes() == DATA
+
+
+def test_a_mirror_holds_files_by_the_names_that_they_get(tmp_path, monkeypatch):
+    """Several official files are called last.pt where they come from."""
+    (tmp_path / "yolov5s6-pose.pt").write_bytes(DATA)
+    monkeypatch.setenv(module.MIRROR, tmp_path.as_uri())
+    (done,) = download("yolov5s6_pose", tmp_path / "there")
+    assert done.path.name == "yolov5s6-pose.pt"
+
+
+def test_a_mirror_is_for_names_and_not_for_a_url(server, tmp_path, monkeypatch):
+    monkeypatch.setenv(module.MIRROR, "http://127.0.0.1:9")
+    assert fetch(server, tmp_path).path.read_bytes() == DATA
 
 
 def test_a_second_process_goes_on_with_what_the_first_left(server, tmp_path):

@@ -25,6 +25,8 @@ EXAMPLES = """
   trtzoo zoo schema > zoo.schema.json             for editors
 """
 
+TASKS = ("detect", "pose", "segment", "obb", "classify")
+FAMILIES = ("darknet", "yolov5", "yolov5-pose", "yolov7", "yolov9", "ultralytics")
 LOCAL = "local"
 """What `--ray` without an address means: a cluster of this machine alone."""
 
@@ -51,8 +53,8 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--skip-verify", action="store_true", help="do not let commands check what they wrote")
     build.add_argument("--json", action="store_true", help="print the summary as JSON")
     listing = verbs.add_parser("list", help="official models that can be named", allow_abbrev=False)
-    listing.add_argument("--task", metavar="TASK", help="only detect, pose, segment, obb or classify")
-    listing.add_argument("--family", metavar="FAMILY", help="only this family")
+    listing.add_argument("--task", choices=TASKS, help="only models of this task")
+    listing.add_argument("--family", choices=FAMILIES, help="only this family")
     listing.add_argument("--json", action="store_true", help="print JSON")
     verbs.add_parser("schema", help="print the JSON Schema of zoo.yaml", allow_abbrev=False)
 
