@@ -13,7 +13,7 @@ RUN python3 -c "import tensorrt" || /opt/tensorrt/python/python_setup.sh
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv --system-site-packages /opt/trtzoo && /opt/trtzoo/bin/python -c "import tensorrt"
 COPY . /src
-RUN /opt/trtzoo/bin/pip install --no-cache-dir /src && rm -rf /src
+RUN /opt/trtzoo/bin/pip install --no-cache-dir '/src[opencv]' && rm -rf /src
 
 WORKDIR /models
 ENTRYPOINT ["/opt/trtzoo/bin/trtzoo"]

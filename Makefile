@@ -31,13 +31,13 @@ $(VENV)/bin/python:
 	$(PYTHON) .ci/make_venv.py $(VENV)
 
 $(VENV)/base.stamp: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(PIP) install -e '.[rtx]'
+	$(PIP) install -e '.[opencv,rtx]'
 	$(COMPILE)
 	touch $@
 
 # Ultralytics' own requirements would bring a CUDA build of torch; what it needs of them is in the dev extra.
 $(VENV)/dev.stamp: setup.cfg pyproject.toml tests/requirements.txt | $(VENV)/bin/python
-	$(PIP) install -e '.[rtx,dev]'
+	$(PIP) install -e '.[opencv,rtx,dev]'
 	$(PIP) install --no-deps -r tests/requirements.txt
 	$(COMPILE)
 	touch $@ $(VENV)/base.stamp

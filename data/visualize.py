@@ -72,7 +72,7 @@ def as_detections(truth: Truth, size: Size, names: tuple[str, ...]) -> Detection
 
 def _mask(part: Segmentation, size: Size) -> Array:
     """Bool [height, width] of polygons; run lengths are left to COCO's own tools."""
-    import cv2
+    from ..opencv import cv2
 
     mask = np.zeros(size, np.uint8)
     if isinstance(part, list):
@@ -82,7 +82,7 @@ def _mask(part: Segmentation, size: Size) -> Array:
 
 
 def _write(path: Path, picture: Array) -> None:
-    import cv2
+    from ..opencv import cv2
 
     encoded, data = cv2.imencode(".jpg", picture)
     if not encoded:

@@ -22,6 +22,9 @@ PACKAGES = (
     "tensorrt-rtx-cu13-libs",
     "numpy",
     "opencv-python-headless",
+    "opencv-python",
+    "opencv-contrib-python-headless",
+    "opencv-contrib-python",
 )
 
 

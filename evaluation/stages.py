@@ -95,7 +95,7 @@ def prepare_as_validators(picture: Array, meta: ModelMeta) -> tuple[Array, Place
         or ratio == 1
     ):
         return prepare(picture, meta)
-    import cv2
+    from ..opencv import cv2
 
     rows, columns = (min(math.ceil(side * ratio), longest) for side in (height, width))
     image, placement = prepare(cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_LINEAR), meta)

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
     ("errors",),
     ("files",),
+    ("opencv",),
     ("contract",),
     ("graph",),
     ("converters", "graph_passes"),
@@ -157,9 +158,18 @@ def test_the_contract_is_plain_data(module):
     assert not CONTRACT_IMPORTS & {name.split(".")[0] for level, name, _ in imports(module) if not level}
 
 
+def test_opencv_is_taken_from_one_place():
+    """So that every use of it says what to install where it is missing."""
+    users = [
+        str(module) for module in modules() if "cv2" in {name for level, name, _ in imports(module, True) if not level}
+    ]
+    assert users == ["opencv.py"]
+
+
 @pytest.mark.parametrize("module", modules(), ids=str)
 def test_heavy_packages_are_imported_only_where_they_are_used(module):
     allowed = {"torch"} if str(module) in NEEDS_TORCH else {"msgspec"} if str(module) in FILE_SCHEMAS else set()
+    allowed |= {"cv2"} if str(module) == "opencv.py" else set()
     names = {name.split(".")[0] for level, name, _ in imports(module, everywhere=False) if not level}
     assert not names & (OPTIONAL | SLOW) - allowed
 

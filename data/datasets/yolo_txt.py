@@ -243,7 +243,7 @@ def _polygons(rows: list[Array], scale: Array, kpt_shape: tuple[int, int] | None
 
 def _oriented(rows: list[Array], scale: Array, kpt_shape: tuple[int, int] | None) -> Truth:
     """The smallest rectangle around the four corners of each line, as DOTA's users train on them."""
-    import cv2
+    from ...opencv import cv2
 
     corners = np.stack(rows)[:, 1:].reshape(-1, 4, 2) * scale
     fitted = [cv2.minAreaRect(shape.astype(np.float32)) for shape in corners]

@@ -103,8 +103,11 @@ def detect(
 
     Raises:
         InputError: no source at all can be read, or the folder cannot be written.
+        MissingDependencyError: there is no OpenCV; nothing is written.
         KeyboardInterrupt: with a message that says what is kept; what was done until then is written.
     """
+    from ... import opencv  # noqa: F401 - missing, it shall fail before the first file is made
+
     make_folder(folder)
     jobs = _jobs(sources, folder, wanted.images)
     tally = _Tally(folder, note, alone=len(jobs) == 1)

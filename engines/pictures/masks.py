@@ -12,7 +12,7 @@ from ...graph.weights import Array
 
 def mask_polygons(mask: Array) -> list[list[list[int]]]:
     """The outlines of a mask [H, W], a list of [x, y] each; one for each separate part that is no mere line, without holes."""
-    import cv2
+    from ...opencv import cv2
 
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     return [outline.reshape(-1, 2).tolist() for outline in outlines if len(outline) >= 3]

@@ -136,7 +136,7 @@ def _picture_masks(masks: Array, boxes: Array, placement: Placement, meta: Model
     They are cut to the pixels whose centres lie in their boxes; what the graph kept of them (`graph_passes.nms.masks`) is all
     that bilinear interpolation reads there.
     """
-    import cv2
+    from ...opencv import cv2
 
     result = np.zeros((len(masks), *placement.size), bool)
     pixels = np.array([masks.shape[2] / meta.imgsz[1], masks.shape[1] / meta.imgsz[0]])

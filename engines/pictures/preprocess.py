@@ -50,7 +50,7 @@ def prepare(picture: Array, meta: ModelMeta) -> tuple[Array, Placement]:
     Raises:
         UnsupportedError: the input has neither one nor three channels.
     """
-    import cv2
+    from ...opencv import cv2
 
     settings = meta.preprocess
     if meta.channels not in (1, 3):
@@ -78,7 +78,7 @@ class _Laid:
 
     def into(self, canvas: Array) -> list[tuple[Array, Array]]:
         """Each of its planes [h, w] with its place in a canvas [C, H, W]."""
-        import cv2
+        from ...opencv import cv2
 
         height, width = self.levels.shape[:2]
         places = canvas[:, self.top : self.top + height, self.left : self.left + width]

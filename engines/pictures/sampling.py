@@ -22,7 +22,7 @@ _FINER = 257
 
 def _linear(picture: Array, height: int, width: int) -> Array:
     """Pixel x of the result lies at (x + 0.5) * W / w - 0.5 in the picture: between the centres of pixels."""
-    import cv2
+    from ...opencv import cv2
 
     resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
     levels: Array = resized.reshape(height, width, picture.shape[2])
@@ -36,7 +36,7 @@ def _darknet(picture: Array, height: int, width: int) -> Array:
     remap's 32nds of a pixel cost. Pictures that are too long for remap are reduced as OpenCV does it; where 80 pixels become
     one, the difference is below that of a pixel's choice.
     """
-    import cv2
+    from ...opencv import cv2
 
     if picture.shape[:2] == (height, width):
         return picture
@@ -57,7 +57,7 @@ def white_of(levels: Array) -> float:
 @lru_cache(maxsize=16)
 def _maps(size: tuple[int, int], new_size: tuple[int, int]) -> tuple[Array, Array]:
     """Where each pixel of the result lies: whole pixels int16 [h, w, 2], and 32nds of a pixel in both directions [h, w]."""
-    import cv2
+    from ...opencv import cv2
 
     ys, xs = (_places(length, new) for length, new in zip(size, new_size, strict=True))
     across, down = np.meshgrid(xs, ys)

@@ -94,7 +94,7 @@ def benchmark(subjects: Sequence[Subject], source: Path | None, settings: BenchS
 
 def made_picture() -> Array:
     """Blobs of colour uint8 [H, W, 3], the same every time."""
-    import cv2
+    from ...opencv import cv2
 
     coarse = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8)
     made: Array = cv2.resize(coarse, SIZE[::-1], interpolation=cv2.INTER_CUBIC)

@@ -126,7 +126,7 @@ def weight_bytes(path: Path) -> dict[str, int]:
 
 def as_webp(picture: Array) -> str:
     """A picture uint8 [H, W, 3] (blue, green, red) as WebP in base64, made smaller where it is longer than `SIDE`."""
-    import cv2
+    from ...opencv import cv2
 
     _, data = cv2.imencode(".webp", smaller(picture), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
     return base64.b64encode(data.tobytes()).decode()
@@ -140,7 +140,7 @@ def _pictures(source: Path | None) -> Iterator[tuple[str, Array]]:
 
 def smaller(picture: Array) -> Array:
     """At most `SIDE` pixels long."""
-    import cv2
+    from ...opencv import cv2
 
     ratio = SIDE / max(picture.shape[:2])
     if ratio >= 1:

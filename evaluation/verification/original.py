@@ -126,7 +126,7 @@ def _tensors(outputs: Any) -> Any:
 
 
 def _open_darknet(subject: Subject) -> OriginalRuntime:
-    import cv2
+    from ...opencv import cv2
 
     if not hasattr(cv2.dnn, "readNetFromDarknet"):
         raise MissingDependencyError(

@@ -83,7 +83,7 @@ def _outline(canvas: Array, found: Detections, row: int) -> Array:
 
 
 def _draw_object(canvas: Array, found: Detections, row: int, outline: Array, colour: Colour, width: int) -> None:
-    import cv2
+    from ....opencv import cv2
 
     cv2.polylines(canvas, [outline], True, colour, width, cv2.LINE_AA)
     if found.keypoints is not None:

@@ -27,7 +27,7 @@ FARTHEST = 1e6
 
 def draw_keypoints(canvas: Array, points: Array, width: int) -> None:
     """Draw the keypoints [P, D] of one object with lines of `width` pixels; invisible ones, or those at 0, 0, are left out."""
-    import cv2
+    from ....opencv import cv2
 
     seen = points[:, 2] >= VISIBLE if points.shape[1] > 2 else np.any(points[:, :2] != 0, axis=1)
     places = [(int(x), int(y)) for x, y in whole(points[:, :2])]

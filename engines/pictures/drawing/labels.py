@@ -78,13 +78,13 @@ class Labels:
 
     def _size(self, text: str) -> tuple[int, int, int]:
         """Width and height of the strip behind a text, and how far its lowest letters reach below the line, in pixels."""
-        import cv2
+        from ....opencv import cv2
 
         (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, self.pen.font, self.pen.thickness)
         return width + 2 * self.pen.width, height + base + 2 * self.pen.width, base
 
     def _fill(self, text: str, place: Strip, colour: Colour) -> None:
-        import cv2
+        from ....opencv import cv2
 
         pen, end = self.pen, (place.left + place.width, place.top + place.height)
         cv2.rectangle(self.canvas, (place.left, place.top), end, colour, cv2.FILLED)

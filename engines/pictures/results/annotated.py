@@ -53,7 +53,7 @@ def write_picture(picture: Array, target: Path) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    import cv2
+    from ....opencv import cv2
 
     quality = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if target.suffix == ".jpg" else []
     _, data = cv2.imencode(target.suffix, picture, quality)
@@ -70,7 +70,7 @@ class _Video:
         self._writer: Any = None
 
     def write(self, picture: Array) -> None:
-        import cv2
+        from ....opencv import cv2
 
         if self._writer is None:
             size = picture.shape[1], picture.shape[0]

@@ -59,7 +59,7 @@ def _values(found: Detections, row: int) -> list[float]:
 
 
 def _area(polygon: list[list[int]]) -> float:
-    import cv2
+    from ....opencv import cv2
 
     return float(cv2.contourArea(np.array(polygon, np.float32)))
 

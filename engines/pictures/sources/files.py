@@ -35,7 +35,7 @@ def decode_picture(data: Array, name: str) -> Array:
     Raises:
         InputError: it cannot be read as a picture.
     """
-    import cv2
+    from ....opencv import cv2
 
     if not data.size:
         raise InputError(f"{name} is empty (a picture expected); it may be a broken download, fetch it again")
@@ -53,7 +53,7 @@ def decode_picture(data: Array, name: str) -> Array:
 @contextmanager
 def opened_video(path: Path) -> Iterator[Any]:
     """A `cv2.VideoCapture`, which may not be open; through a link where the name is no UTF-8, at which OpenCV crashes."""
-    import cv2
+    from ....opencv import cv2
 
     with TemporaryDirectory(prefix="trtzoo-") if _is_unspeakable(path) else nullcontext() as folder:
         name = path

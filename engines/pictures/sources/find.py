@@ -105,7 +105,7 @@ def _local(path: Path) -> Source:
 
 def _video(path: Path) -> Source:
     """A video with what it says of itself; one that cannot be opened shows that when it is read."""
-    import cv2
+    from ....opencv import cv2
 
     with opened_video(path) as video:
         frames, rate = int(video.get(cv2.CAP_PROP_FRAME_COUNT)), video.get(cv2.CAP_PROP_FPS)

@@ -86,13 +86,13 @@ def _advice(source: Source) -> str:
 
 def _length(video: Any) -> int:
     """Frames of a video in the network, 0 or less for an endless stream."""
-    import cv2
+    from ....opencv import cv2
 
     return int(video.get(cv2.CAP_PROP_FRAME_COUNT))
 
 
 def _open(source: Source) -> Any:
-    import cv2
+    from ....opencv import cv2
 
     if source.address.isdecimal():
         return cv2.VideoCapture(int(source.address))

@@ -43,7 +43,7 @@ def keypoint_similarity(labelled: Array, found: Array, areas: Array, sigmas: Arr
 
 def rotated_iou(labelled: Array, found: Array) -> Array:
     """Intersection over union of the rectangles [M, 5] and [N, 5] (cx, cy, w, h, angle), exactly, as DOTA's rule wants it."""
-    import cv2
+    from ....opencv import cv2
 
     result = np.zeros((len(labelled), len(found)))
     shapes = [[_rectangle(box) for box in boxes] for boxes in (labelled, found)]

@@ -55,7 +55,7 @@ class MaskGrid:
 
     def _label(self, mask: Segmentation, library: Any) -> Array:
         """A label's mask bool [h, w] on the grid."""
-        import cv2
+        from ....opencv import cv2
 
         canvas = np.zeros(self.imgsz, np.uint8)
         if isinstance(mask, Mapping):
@@ -77,7 +77,7 @@ class MaskGrid:
 
     def _in_input(self, mask: Array) -> Array:
         """A mask [height, width] of the picture as it lies in the input."""
-        import cv2
+        from ....opencv import cv2
 
         (across, down), (left, top) = self.placement.scale, self.placement.offset
         matrix = np.array([[across, 0, left], [0, down, top]], np.float64)
