@@ -42,9 +42,10 @@ $(VENV)/dev.stamp: setup.cfg pyproject.toml tests/requirements.txt | $(VENV)/bin
 	$(COMPILE)
 	touch $@ $(VENV)/base.stamp
 
-# The reference of the Python API, from the docstrings.
+# The reference of the Python API from the docstrings, and the schemas of JSON files from the classes that they are made of.
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/make_api.py
+	$(BIN)/python docs/make_schemas.py
 
 # Breaks the lines of tests/tools/mutants.yaml one at a time and names those that no test misses: `make mutants ONLY=nms`.
 mutants: $(VENV)/dev.stamp

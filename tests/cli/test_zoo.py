@@ -159,7 +159,7 @@ def test_mistakes_in_a_config_are_one_line(tmp_path, capsys, text, said):
 
 def test_the_list_can_be_narrowed(capsys):
     main(["zoo", "list", "--family", "darknet", "--json"])
-    models = json.loads(capsys.readouterr().out)
+    models = json.loads(capsys.readouterr().out)["models"]
     assert {"yolov3", "yolov4-tiny"} <= {model["name"] for model in models}
     assert {model["family"] for model in models} == {"darknet"}
 

@@ -181,7 +181,6 @@ def _tell(outcomes: Sequence[Outcome], output: Path, store: Store | None, option
 
 
 def _list(options: argparse.Namespace) -> int:
-    import json
     from dataclasses import asdict
 
     from .... import console
@@ -193,7 +192,7 @@ def _list(options: argparse.Namespace) -> int:
         if options.task in (None, model.task) and options.family in (None, model.family)
     ]
     if options.json:
-        print(json.dumps([asdict(model) for model in models], indent=1))
+        console.document("trtzoo.zoo-list", {"models": [asdict(model) for model in models]})
     else:
         lines = [[model.name, model.family, model.task, model.licence, model.files[0].url] for model in models]
         console.table("", ["name", "family", "task", "licence", "from"], lines)
