@@ -279,15 +279,17 @@ def cluster(nodes: int) -> Iterator[Cluster]:
 
 
 def manifests(zoo: Zoo) -> dict[str, Any]:
-    """What the manifests of the engines say, without times and without the sum of the engine itself, which differs from build to build."""
+    """What the manifests of the engines say, but for what differs from build to build: times, memory, the bytes of the plan."""
     found = {}
     for path in sorted((zoo.folder / "out").rglob("*.engine.json")):
         document = json.loads(path.read_text())
-        found[path.name] = {key: value for key, value in document.items() if key not in VOLATILE}
+        found[str(path.relative_to(zoo.folder / "out"))] = {
+            key: value for key, value in document.items() if key not in VOLATILE
+        }
     return found
 
 
-VOLATILE = ("build_seconds", "created", "engine_sha256", "engine_bytes")
+VOLATILE = ("seconds", "peak_mib", "built", "plan_sha256", "plan_bytes")
 
 
 def the_same_bytes(folder: Path, options: argparse.Namespace) -> None:

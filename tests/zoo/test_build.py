@@ -96,6 +96,19 @@ def test_everything_is_done_once(zoo):
     assert {outcome.state for outcome in outcomes.values()} == {"unchanged"}
 
 
+def test_a_hundred_and_twenty_steps_without_work_take_under_three_seconds(zoo):
+    """Of a processor: the clock of a busy machine says nothing."""
+    names = [f"m{number}" for number in range(40)]
+    zoo.steps = lambda: [step for name in names for step in zoo.of(name)]
+    for name in names:
+        (zoo.folder / f"{name}.pt").write_text(name)
+        zoo.thresholds[name] = "0.25"
+    assert len(zoo.run()[0]) == 120
+    start = time.process_time()
+    assert zoo.run()[0] == set()
+    assert time.process_time() - start < 3
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_so_many_steps_run_at_a_time_and_no_more(zoo, workers):
     at_work, seen, lock = set(), [], threading.Lock()

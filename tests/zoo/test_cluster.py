@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import shelf
+from rtx import needs_rtx
 
 from trtzoo.errors import InputError
 from trtzoo.zoo.build import run_steps
@@ -76,6 +78,27 @@ def test_a_cluster_writes_the_same_bytes_as_this_process(runner, tmp_path):
     for one, other in zip(there, here, strict=True):
         assert one.outputs[0].read_bytes() == other.outputs[0].read_bytes()
     assert set(states(run_steps(there, tmp_path / "out", LocalRunner(tmp_path))).values()) == {("unchanged", "")}
+
+
+def engine(onnx):
+    """The step that builds TensorRT-RTX's engine of what another step converts."""
+    plan = onnx.outputs[0].with_suffix(".engine")
+    command = ("build", str(onnx.outputs[0]), "-o", str(plan), "--target", "tensorrt-rtx")
+    return Step("e/build", "e", "build", command, onnx.outputs, (plan, plan.with_name(f"{plan.name}.json")), "sm86")
+
+
+@needs_rtx
+def test_an_engines_manifest_says_what_that_of_a_build_here_says(runner, tmp_path):
+    told = []
+    for parent, run in (("out", runner), ("here", LocalRunner(tmp_path))):
+        onnx = convert(tmp_path, "e", "--end2end", "--img-size", "96", parent=parent)
+        build = engine(onnx)
+        outcomes = run_steps([onnx, build], tmp_path / parent, run)
+        assert [outcome.state for outcome in outcomes] == ["done", "done"]
+        told.append(json.loads(build.outputs[1].read_text()))
+    differing = {key for key in told[0] if told[0][key] != told[1][key]}
+    assert differing <= {"seconds", "peak_mib", "built", "plan_sha256", "plan_bytes"}
+    assert told[0]["onnx_sha256"] and told[0].keys() == told[1].keys()
 
 
 def test_products_in_a_store_are_the_same_bytes(cluster, tmp_path):
