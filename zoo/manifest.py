@@ -226,10 +226,22 @@ def _check(zoo: Zoo, path: Path, lines: Lines) -> None:
         whole = resolved(model, zoo)
         for target in whole.targets or []:
             _check_target(target if isinstance(target, str) else target.target, f"{path}:{line}")
+        _check_local(whole, f"{path}:{line}")
         if "int8" in (whole.precisions or []) and not whole.calibration:
             raise InputError(
                 f"{path}:{line}: {model.name} is wanted in int8 but there are no pictures to calibrate with; add "
                 "`calibration: {path: FOLDER}` to it or to defaults"
+            )
+
+
+def _check_local(model: Model, where: str) -> None:
+    """Pictures and labels are read where the step runs, as files."""
+    places = {"pictures": model.pictures, "val": model.val, "calibration": model.calibration and model.calibration.path}
+    for key, place in places.items():
+        if place and "://" in place:
+            raise InputError(
+                f"{where}: {key} of {model.name} is the URL {place}; pictures and labels must be local files or folders, "
+                "on a cluster under the same path on every node"
             )
 
 

@@ -57,6 +57,8 @@ MISTAKES = {
     "an unknown precision": (MODEL + "  precisions: [fp32, fp8]\n", 5, "fp8"),
     "an unknown target": (MODEL + "  targets: [tensort]\n", 3, "'tensort' is not known"),
     "int8 without pictures": (MODEL + "  precisions: [int8]\n", 3, "calibration"),
+    "pictures behind a URL": (MODEL + "  calibration: {path: 's3://b/p'}\n", 3, "calibration of a is the URL s3://b/p"),
+    "labels behind a URL": (MODEL + "  val: https://b/data.yaml\n", 3, "val of a is the URL"),
     "an unknown bundle": (MODEL + "  bundles: [openvino]\n", 5, "bundles"),
     "two models of one name": (MODEL + "- {name: a, source: b.cfg}\n", 5, "a second model is named 'a'"),
     "a key twice": (MODEL + "  source: b.cfg\n", 5, "'source' stands here a second time"),
