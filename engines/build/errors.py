@@ -112,6 +112,11 @@ def _advice(text: str, name: str) -> str:
 
 _ADVICE = (
     (
+        r"for Turing \(SM75\): FP32 GEMM is not supported",
+        "{name} multiplies no FP32 matrices on Turing; leave --compute-capability 7.5 out (engines are for Ampere and later then), or "
+        "convert raw heads, without --end2end, and suppress outside of the engine",
+    ),
+    (
         r"EfficientNMS\w*_TRT\).*Plugin not found",
         "{name} has no such plugin; convert the weights again with --end2end --nms plain",
     ),

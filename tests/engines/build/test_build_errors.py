@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rtx import needs_rtx
 from tiny_models import write_tiny
 
+from trtzoo import ConvertSettings, EndToEnd, ReadOptions, convert
 from trtzoo.engines.build.builder import BuildSettings, build
 from trtzoo.engines.build.errors import ParserError, explain_build, explain_parse
 from trtzoo.engines.build.process.parent import Outcome, explain_death
@@ -219,3 +221,19 @@ def test_build_without_a_reason() -> None:
 def test_death_is_explained(outcome: Outcome, says: str) -> None:
     with pytest.raises(UnsupportedError, match=says):
         raise explain_death("m.onnx", outcome)
+
+
+@needs_rtx
+def test_turing_is_told_what_it_can_have(tmp_path: Path) -> None:
+    """Raw heads build for 7.5; NMS in the graph does not, and the error says so."""
+    settings = replace(RTX, compute_capabilities=("7.5",))
+    shapes = Path(__file__).resolve().parents[3] / "samples" / "shapes.cfg"
+    small = ReadOptions(img_size=(96, 96))
+    raw = convert(shapes, tmp_path / "raw.onnx", ConvertSettings(read=small)).path
+    assert build(raw, tmp_path / "raw.engine", settings).target == "tensorrt-rtx"
+    nms = convert(shapes, tmp_path / "nms.onnx", ConvertSettings(read=small, end2end=EndToEnd())).path
+    with pytest.raises(UnsupportedError, match=r"leave --compute-capability 7\.5 out .*or convert raw heads") as caught:
+        build(nms, tmp_path / "nms.engine", settings)
+    assert "FP32 GEMM is not supported" in str(caught.value)
+    assert not (tmp_path / "nms.engine").exists()
+    assert not RTX.compute_capabilities
