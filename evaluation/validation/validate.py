@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,7 +131,7 @@ def _evaluate(call: _Call, done: _Done, subject: Subject, runtime: Runtime) -> N
     name = _file_name(label)
     predictions = call.folder / f"{name}.predictions.json"
     with prediction_file(predictions) as records:
-        run = run_model(runtime, call.dataset, settings, call.wanted, call.library, records, call.track)
+        run = run_model(runtime, call.dataset, settings, call.wanted, call.library, records, _named(call.track, label))
         found = records.count
     whole = done.first is None or run.pictures == done.pictures
     truth = call.folder / (TRUTH if whole else f"{name}.{TRUTH}")
@@ -181,9 +181,18 @@ def _remarks(call: _Call, run: Run, found: int) -> list[str]:
     return remarks
 
 
+def _named(track: Track[Any], label: str) -> Track[Any]:
+    """Shows progress with the model's name, for several take their turns."""
+
+    def show(items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
+        return track(items, total, f"{what} {label}")
+
+    return show
+
+
 def _evaluate_classifier(call: _Call, done: _Done, subject: Subject, runtime: Runtime) -> None:
     label = subject.label
-    run = run_classifier(runtime, call.dataset, call.wanted, call.track)
+    run = run_classifier(runtime, call.dataset, call.wanted, _named(call.track, subject.label))
     settings = Settings(0.0, 0.0, 0, False, False)
     facts = describe_model(subject.path, label, runtime)
     if call.wanted.plots and len(run.right):

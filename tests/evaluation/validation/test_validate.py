@@ -326,3 +326,19 @@ def test_weights_in_both_precisions_of_torch(tmp_path, capsys):
     assert models[0]["metrics"]["box"]["map50"] == pytest.approx(models[1]["metrics"]["box"]["map50"], abs=0.02)
     assert models[0]["metrics"]["box"]["map50"] > 0.5
     assert "not resolved by 1 picture " in capsys.readouterr().out
+
+
+def test_progress_names_each_model_in_its_turn(tmp_path):
+    told = []
+
+    def watch(items, total, what):
+        told.append((total, what))
+        yield from items
+
+    run(
+        [model(tmp_path / "a"), model(tmp_path / "b")],
+        write_yolo(tmp_path / "set", "detect"),
+        tmp_path / "out",
+        progress=watch,
+    )
+    assert told == [(4, "evaluating a/model.onnx"), (4, "evaluating b/model.onnx")]
