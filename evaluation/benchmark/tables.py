@@ -64,6 +64,8 @@ def _times(results: BenchResults) -> Table:
 def _relative(one: ModelBench) -> str:
     if not one.relative:
         return "1"
+    if one.relative.low == one.relative.high:  # one turn, or turns that were all alike
+        return f"{one.relative.ratio:.3f}"
     return f"{one.relative.ratio:.3f} ({one.relative.low:.3f}..{one.relative.high:.3f})"
 
 
