@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import re
+import shutil
 import signal
 import threading
 import time
@@ -37,7 +38,7 @@ _CONFIG = "[tool.pytask.ini_options]\n"
 _KEEPS_WHAT_IS_THERE = ("fetch", "build")
 """Kinds whose commands leave a finished file alone unless they are told otherwise."""
 _TEMPORARY = re.compile(r"\.(.+)\.(\d+)(\.[^.]+)?")
-"""What `files.staged` writes to before it renames."""
+"""What `files.staged` and `files.staged_folder` write to before they rename."""
 
 
 @dataclass(frozen=True)
@@ -334,15 +335,19 @@ def _locked(output: Path) -> Iterator[Path]:
 
 
 def sweep(steps: Sequence[Step]) -> list[Path]:
-    """Remove what killed steps left beside the files that they wrote; no step may be running."""
+    """Remove what killed steps left beside the files and folders that they wrote; no step may be running."""
     folders = {path.parent for step in steps for path in step.outputs}
+    folders |= {path.parent.parent for step in steps if step.kind == "bundle" for path in step.outputs}
     left = [
         path
         for folder in sorted(folders)
         if folder.is_dir()
         for path in folder.iterdir()
-        if _TEMPORARY.fullmatch(path.name) and path.is_file()
+        if _TEMPORARY.fullmatch(path.name)
     ]
     for path in left:
-        path.unlink()
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return left

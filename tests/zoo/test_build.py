@@ -247,6 +247,16 @@ def test_leftovers_of_killed_steps_are_swept(zoo):
     assert sorted(path.name for path in left.parent.iterdir()) == [".keep", "m.onnx", "m.x", "m.y"]
 
 
+def test_a_half_filled_bundle_of_a_killed_step_is_swept(tmp_path):
+    config = tmp_path / "out" / "fp32" / "triton" / "m" / "config.pbtxt"
+    left = config.parent.parent / ".m.12345"
+    left.mkdir(parents=True)
+    (left / "model.onnx").write_text("half")
+    bundle = Step("m/fp32/triton", "m", "bundle", ("triton",), (), (config,))
+    assert sweep([bundle]) == [left]
+    assert not left.exists()
+
+
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 

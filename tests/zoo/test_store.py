@@ -19,7 +19,8 @@ import shelf
 from trtzoo.cli import main
 from trtzoo.errors import InputError, MissingDependencyError
 from trtzoo.zoo.download import HOME, download
-from trtzoo.zoo.store import place_of
+from trtzoo.zoo.steps import Step
+from trtzoo.zoo.store import Store, place_of, run_beside
 
 pytest.importorskip("pytask_parallel", reason="`pip install trtzoo[zoo]`")
 
@@ -184,3 +185,25 @@ def test_a_killed_run_leaves_nothing_and_the_next_one_finishes(tmp_path, shelves
     assert list(OWN_FOLDERS.glob(f"{first.pid}-*")) == []
     assert list(build(file, capsys)[1]) == ["unchanged"]
     assert not list(shelves.rglob(".*"))
+
+
+@pytest.mark.parametrize(("code", "there"), [(0, ["a.txt", "b.txt"]), (3, ["a.txt", "b.txt"]), (1, []), (130, [])])
+def test_only_what_a_command_wrote_and_ended_well_is_brought(tmp_path, code, there):
+    store = Store("memory://brought", tmp_path / "root")
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    system.pipe_file("/brought/in.txt", b"input")
+    step = Step(
+        "s", "s", "convert", ("convert", str(store.root / "in.txt")), (store.root / "in.txt",), (store.root / "b.txt",)
+    )
+
+    def run(moved):
+        folder = Path(moved.command[1]).parent
+        assert (folder / "in.txt").read_bytes() == b"input"
+        assert moved.outputs == (folder / "b.txt",)
+        for name in "ab":
+            (folder / f"{name}.txt").write_text(name)
+        return code, b"said"
+
+    assert run_beside(store, step, run) == (code, b"said")
+    assert [path.removeprefix("/brought/") for path in system.find("/brought")] == [*there, "in.txt"]
