@@ -126,6 +126,11 @@ _ADVICE = (
         "quantise it with `trtzoo convert --int8`",
     ),
     (
+        r"input has type Int32 but must have type|[Zz]ero.?[Pp]oint",
+        "the file was quantised as ONNX Runtime does it by default (biases in int32, zero points other than 0); give the float model, "
+        "and quantise it with `trtzoo convert --int8`, or use ActivationSymmetric, WeightSymmetric and QuantizeBias=False there",
+    ),
+    (
         r"Plugin not found|No importer registered|plugin creator",
         "{name} knows neither an operator nor a plugin of that name; replace it by standard operators, or use another "
         "--target",

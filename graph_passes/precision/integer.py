@@ -1,4 +1,4 @@
-"""Integer operators of ONNX Runtime are refused for targets that do not read them."""
+"""What ONNX Runtime's quantisation leaves in a graph is refused for targets that do not read it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import onnx_graphsurgeon as gs
 
 from ...contract.target import Target
 from ...errors import UnsupportedError
-from ...graph.integers import integer_operators
+from ...graph.integers import integer_operators, unread_pairs
 from ..model import Model, Pass
 
 
@@ -23,11 +23,19 @@ def refused(target: Target) -> Pass | None:
 
 
 def refuse_integer_operators(graph: gs.Graph, target: Target) -> None:
-    """Raise UnsupportedError where a graph holds them and the target is TensorRT of any kind."""
+    """Raise UnsupportedError where a graph holds them, or pairs of that kind, and the target is TensorRT of any kind."""
+    if not target.library:
+        return
     found = integer_operators(graph)
-    if found and target.library:
+    if found:
         raise UnsupportedError(
             f"the graph computes with ONNX Runtime's integer operators ({', '.join(found)}), which --target {target} does "
             f"not read; convert the float model (the .pt, or the ONNX before it was quantised) and quantise it for "
             f"TensorRT, or keep this file for --target onnxruntime"
+        )
+    if pairs := unread_pairs(graph):
+        raise UnsupportedError(
+            f"the graph is quantised as ONNX Runtime does it by default ({', '.join(pairs)}), which --target {target} does not "
+            f"read; convert the float model with --int8, or quantise it with ActivationSymmetric, WeightSymmetric and "
+            f"QuantizeBias=False, or keep this file for --target onnxruntime"
         )

@@ -40,6 +40,39 @@ def test_quantize_linear_pairs_and_onnx_runtime_are_let_through():
     assert integer_operators(graph_with("QLinearConv", "Conv", "ConvInteger")) == ["ConvInteger", "QLinearConv"]
 
 
+def pair(zero: int = 0, kind: type = np.int8):
+    """A tensor through a quantise/dequantise pair, or a constant of another type through the latter."""
+    x, scale, point = (
+        gs.Variable("x", np.float32, [4]),
+        gs.Constant("s", np.array(0.5, np.float32)),
+        gs.Constant("z", np.array(zero, kind)),
+    )
+    levels = gs.Variable("q", np.dtype(kind), [4])
+    nodes = [gs.Node("QuantizeLinear", "q", inputs=[x, scale, point], outputs=[levels])]
+    if kind is np.int32:
+        nodes, levels = [], gs.Constant("bias", np.ones(4, np.int32))
+    y = gs.Variable("y", np.float32, [4])
+    nodes.append(gs.Node("DequantizeLinear", "d", inputs=[levels, scale, point], outputs=[y]))
+    return gs.Graph(nodes, inputs=[x], outputs=[y])
+
+
+@pytest.mark.parametrize("target", READERS)
+@pytest.mark.parametrize(
+    ("graph", "words"),
+    [
+        (pair(3), "zero points other than 0"),
+        (pair(128, np.uint8), "zero points"),
+        (pair(0, np.int32), "biases in int32"),
+    ],
+    ids=["int8", "uint8", "a bias"],
+)
+def test_pairs_that_tensorrt_does_not_read(graph, words, target):
+    with pytest.raises(UnsupportedError, match=rf"{words}.*--target {target} does not read; .*QuantizeBias=False"):
+        refuse_integer_operators(graph, parse_target(target))
+    refuse_integer_operators(graph, parse_target("onnxruntime"))
+    refuse_integer_operators(pair(), parse_target(target))
+
+
 def test_half_over_integers_is_refused():
     _, meta = tiny_detector()
     with pytest.raises(UnsupportedError, match="computes in integers"):
