@@ -36,6 +36,11 @@ def recognise(path: Path) -> str:
     )
 
 
+def holds_network(kind: str) -> bool:
+    """Whether a family reads files of this kind (`recognise`), a cfg or a checkpoint."""
+    return kind in _READERS
+
+
 def read_network(path: Path, options: ReadOptions) -> Network:
     """Read a cfg or a checkpoint.
 
@@ -45,18 +50,20 @@ def read_network(path: Path, options: ReadOptions) -> Network:
     kind = "cfg" if options.family == "darknet" else recognise(path)
     if kind == "weights":
         raise InputError(f"{path} holds DarkNet weights; give the .cfg, and the weights with --weights")
-    if options.onnx_layout and kind in ("cfg", "checkpoint"):
+    if options.onnx_layout and holds_network(kind):
         raise InputError(
             f"{path} says itself what its outputs are; --onnx-layout {options.onnx_layout} goes with the .onnx of another exporter"
         )
-    if kind == "cfg":
-        from .darknet import read
+    if not holds_network(kind):
+        raise InputError(f"{path} is an {kind} file, not weights; `trtzoo inspect {path}` says what it holds")
+    return _READERS[kind](path, options)
 
-        _refuse_head(path, options)
-        return read(path, options)
-    if kind == "checkpoint":
-        return _read_checkpoint(path, options)
-    raise InputError(f"{path} is an {kind} file, not weights; `trtzoo inspect {path}` says what it holds")
+
+def _read_cfg(path: Path, options: ReadOptions) -> Network:
+    from .darknet import read
+
+    _refuse_head(path, options)
+    return read(path, options)
 
 
 def _read_checkpoint(path: Path, options: ReadOptions) -> Network:
@@ -123,3 +130,7 @@ _KINDS: dict[str, Callable[[bytes, str], bool]] = {
     "cfg": _is_cfg,
     "weights": _is_weights,
 }
+"""What a file begins with and how its name ends, by kind; the first that fits is taken."""
+
+_READERS: dict[str, Callable[[Path, ReadOptions], Network]] = {"cfg": _read_cfg, "checkpoint": _read_checkpoint}
+"""What reads the kinds of files that hold a network."""

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..contract.choices import Backend
-from ..converters import recognise
+from ..converters import holds_network, recognise
 from ..converters.options import ReadOptions
 from ..engines.runtimes.base import Runtime
 from ..engines.runtimes.open import open_runtime
 from ..engines.runtimes.triton import is_address
 from .models import labels_of
 
-WEIGHTS = ("cfg", "checkpoint")
 _SCALE = re.compile(r"(yolov?\d+-?)([nsmlx])(?![a-z])", re.IGNORECASE)
 
 
@@ -70,7 +69,7 @@ def subjects_of(
     """
     found = []
     for path, label in zip(paths, labels_of(paths), strict=True):
-        if is_address(str(path)) or recognise(path) not in WEIGHTS:
+        if is_address(str(path)) or not holds_network(recognise(path)):
             options = replace(read, weights=None, img_size=None, family=None, head=None)
             found.append(Subject(path, label, None if backend == "torch" else backend, device, False, options))
             continue

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...contract.choices import Backend
-from ...converters import read_network, recognise
+from ...converters import holds_network, read_network, recognise
 from ...converters.names import read_names
 from ...converters.options import ReadOptions
 from ...errors import InputError, UnsupportedError
@@ -138,7 +138,7 @@ def _open_engine(path: Path, kind: str, backend: Backend | None, device: str) ->
 def _open_torch(path: Path, kind: str, device: str, read: ReadOptions, half: bool) -> Runtime:
     from .torch import TorchRuntime
 
-    if kind not in ("cfg", "checkpoint"):
+    if not holds_network(kind):
         raise InputError(
             f"{path}: the torch backend runs a .cfg or a .pt, not an {kind} file; use --backend onnxruntime"
         )

@@ -8,14 +8,14 @@ import numpy as np
 
 from ...contract.meta import ModelMeta
 from ...contract.outputs import INPUT
-from ...converters import read_network, recognise
+from ...converters import holds_network, read_network, recognise
 from ...converters.network import torch_runner
 from ...errors import InputError
 from ...graph.skeleton import read_onnx
 from ...graph.weights import Array
 from ...graph_passes.lower import lower, needs_lowering
 from ..calibration.session import open_session
-from ..subjects import WEIGHTS, Subject
+from ..subjects import Subject
 from .inputs import as_input
 from .results import LayerDifference, Rule
 
@@ -62,7 +62,7 @@ def first_difference(
 def _layers(subject: Subject, values: Array, meta: ModelMeta) -> Layers:
     kind = recognise(subject.path)
     image = as_input(values, meta)[None]
-    if kind in WEIGHTS:
+    if holds_network(kind):
         return _torch_layers(subject, image)
     if kind == "onnx":
         return _onnx_layers(subject, np.repeat(image, meta.batch or 1, axis=0), meta)
