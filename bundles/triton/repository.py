@@ -66,12 +66,17 @@ def write_repository(source: Source, settings: TritonSettings, folder: Path) -> 
         folder: the repository.
 
     Raises:
-        UnsupportedError: an ensemble of a model that does not take one float picture, or thresholds that TensorRT would have
-            to make optional.
+        UnsupportedError: an ensemble of a model that does not take one float picture, or thresholds that cannot be optional:
+            those of an engine, or without defaults.
         InputError: a file cannot be written.
     """
     if settings.optional_thresholds and source.is_engine:
         raise UnsupportedError("--optional-thresholds: TensorRT has no inputs that may be left out; leave it out")
+    if settings.optional_thresholds and not source.defaults:
+        raise UnsupportedError(
+            "--optional-thresholds: no input of this file has a default that the server could fall back on; give the weights, "
+            "with --runtime-thresholds"
+        )
     max_batch = _max_batch(source, settings)
     version = make_folder(folder / settings.name / VERSION)
     if max_batch and source.defaults:

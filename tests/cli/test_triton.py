@@ -177,6 +177,16 @@ def test_flags_that_would_do_nothing_are_refused(capsys):
     assert "so --runtime-thresholds cannot change it; give the weights" in capsys.readouterr().err
 
 
+def test_thresholds_without_defaults_cannot_be_left_out(capsys):
+    assert run(*SMALL, "--runtime-thresholds") == 0
+    served = "repository/shapes/1/model.onnx"
+    assert run("--name", "again", "--optional-thresholds", model=served) == 1
+    assert "no input of this file has a default" in capsys.readouterr().err
+    assert main(["convert", MODEL, *SMALL, "--end2end", "--dynamic", "--runtime-thresholds", "-o", "m.onnx"]) == 0
+    assert run("--optional-thresholds", model="m.onnx") == 0
+    assert text("m").count("optional: true") == 2
+
+
 def test_an_ensemble_of_an_earlier_model_is_named(capsys):
     assert run(*SMALL, "--ensemble") == 0
     assert "earlier" not in capsys.readouterr().err
