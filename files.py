@@ -121,6 +121,28 @@ def require_file(path: StrPath, what: str) -> Path:
     return path
 
 
+STAND_INS = (
+    (b"version https://git-lfs", "this is a git-lfs pointer, not the file itself; fetch it with `git lfs pull`"),
+    (b"<", "this is a web page or XML, not the file itself; the download went wrong, fetch the file (on GitHub: Raw)"),
+)
+"""What lies under a file's name when it was not really fetched, by its first bytes."""
+
+
+def refuse_stand_in(path: Path, head: bytes) -> None:
+    """Name what lies there in place of a file.
+
+    Args:
+        path: of the file, for the message.
+        head: its first bytes.
+
+    Raises:
+        InputError: it is a git-lfs pointer or a web page.
+    """
+    for start, words in STAND_INS:
+        if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(start):
+            raise InputError(f"{path}: {words}")
+
+
 def sha256_of(path: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     digest = hashlib.sha256()

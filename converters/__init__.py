@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..contract.choices import Family
 from ..errors import InputError, UnsupportedError
-from ..files import require_file
+from ..files import refuse_stand_in, require_file
 from .options import ReadOptions
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def recognise(path: Path) -> str:
     require_file(path, "a model: .cfg, .pt, .onnx or .engine")
     with path.open("rb") as stream:
         head = stream.read(4096)
+    if path.suffix.lower() not in (".cfg", ".pt", ".pth"):  # whose readers look further
+        refuse_stand_in(path, head)
     for kind, fits in _KINDS.items():
         if fits(head, path.suffix.lower()):
             return kind

@@ -15,6 +15,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from ...errors import InputError, UnsupportedError
+from ...files import STAND_INS
 from .pickle_machine import MAX_PICKLE_BYTES, PickleReader
 from .tree import ELEMENTS, Element, Reference, Storage, Value, describe
 from .zip_directory import ZipEntry, entry_bytes, read_directory
@@ -41,8 +42,7 @@ _STORAGE_ELEMENTS = {
 }
 
 _FOREIGN_STARTS = (
-    (b"version https://git-lfs", "this is a git-lfs pointer, not the file itself; fetch it with `git lfs pull`"),
-    (b"<", "this is a web page or XML, not weights; the download went wrong, fetch the file itself"),
+    *STAND_INS,
     (b"\x1f\x8b", "this is compressed by gzip; unpack it first"),
     (b"\x89HDF", "this is an HDF5 file (Keras); trtzoo reads PyTorch, DarkNet and ONNX files"),
     (b"ftrt", "this is a TensorRT engine, which cannot be converted back; give the weights that it was built from"),

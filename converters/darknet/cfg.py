@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import InputError
-from ...files import require_file
+from ...files import refuse_stand_in, require_file
 
 LIMIT = 1_000_000
 """No integer of a real cfg's layers is larger; one that is gets refused before anybody multiplies it."""
@@ -203,6 +203,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path} is {encoding}, not plain text; save the cfg as UTF-8")
     if _WEB_PAGE.search(data[:4096]):
         raise InputError(f"{path} is a web page, not the cfg that it shows; fetch the file itself (on GitHub: Raw)")
+    refuse_stand_in(path, data[:64])
     # Comments may be in any 8-bit encoding, and Latin-1 decodes them all; what counts is ASCII and checked to be.
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").split("\n"), start=1):
         content = "".join(line.split())

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ModelError
-from ...files import require_file
+from ...files import refuse_stand_in, require_file
 from ...graph.weights import Array, Weight
 from .plan import Layer
 from .sections.convolutional import EPSILON
@@ -39,7 +39,9 @@ def read_header(path: Path) -> Header:
     """
     require_file(path, "DarkNet weights")
     with path.open("rb") as stream:
-        data = stream.read(20)
+        data = stream.read(32)
+    refuse_stand_in(path, data)
+    data = data[:20]
     if len(data) < 16:
         raise ModelError(
             f"{path} has {len(data)} bytes, less than the header of a DarkNet weights file; fetch it again"

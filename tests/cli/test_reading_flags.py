@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import onnx
@@ -93,3 +94,24 @@ def test_a_stated_layout_of_one_output_does_not_choose_among_several(layout, tmp
         f"--onnx-layout {layout} is one output of three axes (prototypes of masks have four), here are 2"
         in capsys.readouterr().err
     )
+
+
+STAND_INS = {
+    "a git-lfs pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
+        "git-lfs pointer, not the file",
+    ),
+    "a web page": (b"\n<!DOCTYPE html><html><body>404</body></html>", "web page"),
+}
+
+
+@pytest.mark.parametrize(("data", "words"), STAND_INS.values(), ids=STAND_INS)
+@pytest.mark.parametrize("suffix", ["onnx", "engine", "pt", "cfg", "weights"])
+def test_what_lies_there_in_place_of_a_file_is_named(suffix, data, words, tmp_path, capsys):
+    path = tmp_path / f"m.{suffix}"
+    path.write_bytes(data)
+    if suffix == "weights":
+        path = Path(shutil.copyfile(CFG, tmp_path / "m.cfg"))
+    assert main(["convert", str(path), "-o", "out.onnx"]) == 1
+    [said] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert words in said and f"m.{suffix}" in said
