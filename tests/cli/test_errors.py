@@ -216,7 +216,9 @@ def test_weights_alone_and_unknown_files(tmp_path, capsys):
     cfg = write_model(tmp_path)
     assert "give the .cfg, and the weights with --weights" in fail(capsys, "convert", cfg.with_suffix(".weights"))
     (tmp_path / "page.bin").write_text("<html>")
-    assert "is no model that trtzoo knows" in fail(capsys, "inspect", tmp_path / "page.bin")
+    assert "this is a web page" in fail(capsys, "inspect", tmp_path / "page.bin")
+    (tmp_path / "noise.bin").write_bytes(bytes(range(256)))
+    assert "is no model that trtzoo knows" in fail(capsys, "inspect", tmp_path / "noise.bin")
 
 
 def test_an_image_size_that_does_not_fit(tmp_path, capsys):
