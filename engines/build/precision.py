@@ -121,7 +121,8 @@ def _quantised(trt: Any, layers: list[Any]) -> set[str]:
 def _hold(trt: Any, ilayer: Any, kinds: Kinds) -> str:
     """Hold one layer to its types, plugins included: EfficientNMS takes half where it may. Returns the type, "" if it has none.
 
-    A tensor that the parser put in between has the type of what it is made from.
+    A tensor that the parser put in between has the type of what it is made from. A layer that joins tensors in half is left
+    free: its neighbours hold their types, and 8.6.0 finds no kernels around one that is held (`docs/measured/`).
     """
     floats = {"float32": trt.float32, "float16": trt.float16}
     outputs = [(index, out) for index, out in enumerate(_outputs(ilayer)) if out.dtype in floats.values()]
@@ -132,6 +133,8 @@ def _hold(trt: Any, ilayer: Any, kinds: Kinds) -> str:
     given = [(index, kinds[out.name]) for index, out in outputs if out.name in kinds]
     if not given or len(given) < len(outputs) or ilayer.type == trt.LayerType.CONSTANT:
         return ""
+    if ilayer.type == trt.LayerType.CONCATENATION and given[0][1] == "float16":
+        return "float16"
     if not _converts(trt, ilayer):
         ilayer.precision = floats[read or given[0][1]]
     for index, kind in given:

@@ -43,10 +43,30 @@ def test_precision_is_that_of_the_graph(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("version", OLD)
+def test_what_joins_in_half_is_left_free_and_in_single_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """8.6.0 has no kernels around a layer that joins tensors and is held to half (yolo11n-pose, yolov8n-seg, yolo26n)."""
+    install(monkeypatch, version)
+    value, node = onnx.helper.make_tensor_value_info, onnx.helper.make_node
+    nodes = [
+        node("Cast", ["x"], ["h"], "to_half", to=onnx.TensorProto.FLOAT16),
+        node("Concat", ["h", "h"], ["hh"], "join_half", axis=1),
+        node("Cast", ["hh"], ["s"], "to_single", to=onnx.TensorProto.FLOAT),
+        node("Concat", ["s", "x"], ["y"], "join_single", axis=1),
+    ]
+    graph = onnx.helper.make_graph(nodes, "g", [value("x", 1, [1, 4])], [value("y", 1, [1, 12])])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "j.onnx")
+    layers = {layer.name: layer for layer in made(tmp_path / "j.onnx").layers}
+    assert "OBEY_PRECISION_CONSTRAINTS" in flags_of(tmp_path / "j.onnx")
+    assert (layers["join_half"].writes, layers["join_single"].writes) == (("fp16",), ("fp32",))
+
+
+@pytest.mark.parametrize("version", OLD)
 def test_where_no_kernel_keeps_to_the_types_they_are_a_preference_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    """8.6.0 has none for several graphs that hold half (yolo11n-pose and yolo26n end to end) where it has to obey."""
+    """For what else a version has no kernels where it has to obey."""
     install(monkeypatch, version, loose=True)
     path, notes = write_half(tmp_path / "t.onnx"), list[str]()
     made(path, note=notes.append)

@@ -150,7 +150,9 @@ class Builder(Strict):
             raise TypeError("build_serialized_network(): incompatible function arguments")
         for severity, text in self._ways.said:
             self._log.log(severity, text)
-        if self._ways.loose and "PREFER_PRECISION_CONSTRAINTS" not in config._flags:
+        obeys = "OBEY_PRECISION_CONSTRAINTS" in config._flags
+        held = self._ways.release == (8, 6) and obeys and _joins_held_half(network)
+        if held or (self._ways.loose and "PREFER_PRECISION_CONSTRAINTS" not in config._flags):
             for text in NO_KERNEL:
                 self._log.log(1, text)
             return None
@@ -169,6 +171,14 @@ class Builder(Strict):
         if config._monitor and not _monitored(config._monitor):
             return None
         return IHostMemory(_plan(self._ways, network, config))
+
+
+def _joins_held_half(network: Network) -> bool:
+    """Whether a layer that joins tensors in half is held to that: 8.6.0 has no kernels then."""
+    return any(
+        layer.type == "CONCATENATION" and layer.outputs[0].kind == "float16" and layer.output_types
+        for layer in network.layers
+    )
 
 
 def _monitored(monitor: Any) -> bool:

@@ -17,7 +17,7 @@ DTYPES = {
 FLOATS = ("float32", "float16")
 KINDS = {
     "Conv": "CONVOLUTION", "Cast": "CAST", "QuantizeLinear": "QUANTIZE", "DequantizeLinear": "DEQUANTIZE", "Constant": "CONSTANT",
-    "Shape": "SHAPE",
+    "Shape": "SHAPE", "Concat": "CONCATENATION",
 }  # fmt: skip
 
 
