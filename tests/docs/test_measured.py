@@ -10,10 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORD = ROOT / "docs" / "measured" / "tensorrt-8.6.0-h100.jsonl"
-RESULTS = [json.loads(line) for line in RECORD.read_text(encoding="utf-8").splitlines()]
+MEASURED = ROOT / "docs" / "measured"
+
+
+def record(name: str) -> list[dict]:
+    return [json.loads(line) for line in (MEASURED / name).read_text(encoding="utf-8").splitlines()]
+
+
+RESULTS = record("tensorrt-8.6.0-h100.jsonl")
+OLDER = record("tensorrt-8.5.3.1-h100.jsonl")
 RAN = [result for result in RESULTS if "differences" in result]
-FP32 = [result for result in RAN if not {"--half", "--int8"} & set(result["convert"])]
+FP32 = [result for result in [*RAN, *OLDER] if not {"--half", "--int8"} & set(result["convert"])]
+
+HALF = [result for result in RAN if "--half" in result["convert"] and "precision" in result]
 
 
 def case(name: str) -> dict:
@@ -27,7 +36,8 @@ def test_the_page_shows_the_record(monkeypatch):
     monkeypatch.setitem(sys.modules, "gpu_engines", module)
     spec.loader.exec_module(module)
     page = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
-    assert "\n".join([*module.HEAD, *map(module.row, RESULTS)]) in page
+    for results in (RESULTS, OLDER):
+        assert "\n".join([*module.HEAD, *map(module.row, results)]) in page
 
 
 @pytest.mark.parametrize("result", FP32, ids=[result["case"] for result in FP32])
@@ -52,3 +62,28 @@ def test_the_static_route_costs_what_the_plugin_costs(static, plugin):
     assert ours["level"] == theirs["level"]
     assert ours["ms"]["1"][0] < theirs["ms"]["1"][0] + 0.1
     assert ours["cuda_graph"]
+
+
+@pytest.mark.parametrize("result", HALF, ids=[result["case"] for result in HALF])
+def test_fp16_engines_compute_their_body_in_half_and_find_the_same(result):
+    found, layers = result["differences"], result["precision"]
+    assert layers["fp16"] > layers.get("fp32", 0)
+    assert found["lost"] == 0
+    assert found["extra"] <= 1
+    assert found["iou"] > 0.95
+    assert found["score"] < (0.04 if result["case"] == "26n-half" else 0.01)
+    assert found["keypoint"] < 1.4
+
+
+@pytest.mark.parametrize("name", ["v8n", "11n-pose"])
+def test_the_static_route_costs_what_the_plugin_costs_in_half_too(name):
+    bench = json.loads((MEASURED / f"bench-{name}-fp16-h100.json").read_text(encoding="utf-8"))
+    plugin, static = bench["models"]
+    assert (static["model"]["nms"], static["model"]["precision"], plugin["model"]["precision"]) == (
+        "static",
+        "fp16",
+        "fp16",
+    )
+    page = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
+    assert static["gpu"]["median"] < plugin["gpu"]["median"] + 0.1
+    assert f"{static['gpu']['median']:.2f} against {plugin['gpu']['median']:.2f} ms" in page
