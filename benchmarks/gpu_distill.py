@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 MODELS = (".pt", ".cfg")
 BIAS_PICTURES = 16
 EVERY = 20.0
@@ -38,6 +40,7 @@ class Limits:
     batch: int
     device: str
     steps: int
+    size: tuple[int, int] | None = None
 
 
 def learn(model: Path, pictures: Path, out: Path, limits: Limits) -> None:
@@ -54,7 +57,7 @@ def learn(model: Path, pictures: Path, out: Path, limits: Limits) -> None:
     from trtzoo.graph_passes.precision.qdq.points import find_points
 
     start = time.monotonic()
-    network = read_network(model, ReadOptions())
+    network = read_network(model, ReadOptions(img_size=limits.size))
     graph, meta = to_graph(network, 1, 17)
     points, numbers = find_points(graph), read_ranges(model.with_suffix(".json"))
     files = choose(pictures, 1024, 32).files
@@ -64,18 +67,23 @@ def learn(model: Path, pictures: Path, out: Path, limits: Limits) -> None:
     def correct(learned):
         return replace(learned, biases=corrected_biases(graph, meta, points, learned, images)) if full else learned
 
+    ticks = []
+
+    def tell(share: float, step: str) -> None:
+        ticks.append(time.monotonic())
+        told(share, step)
+
     def run(steps: int, rate: float):
+        ticks.clear()
         wanted = replace(settings, steps=steps, rate=rate)
         begun = time.monotonic()
         checkpoint = out / f"{model.stem}.{rate:g}.pt" if full else None
-        found = distil(network, graph, points, numbers, files, wanted, checkpoint, teller(model), correct)
+        found = distil(network, graph, points, numbers, files, wanted, checkpoint, tell, correct)
         return found, time.monotonic() - begun  # the loss at its end was read from the GPU: all is done
 
-    full = False
-    run(1 + TRIED, 1e-6)  # the first run chooses the GPU's kernels, for minutes
-    _, before = run(1, 1e-6)
-    _, after = run(1 + TRIED, 1e-6)
-    step = max(after - before, 1e-3) / TRIED
+    full, told = False, teller(model)
+    run(1 + TRIED, 1e-6)  # the first steps choose the GPU's kernels
+    step = float(np.median(np.diff(ticks)[-TRIED // 2 :]))  # the queue is full by then: the time is that of the GPU
     full = True
     say(model, f"ready after {time.monotonic() - start:.0f} s, {step * 1e3:.0f} ms a step")
     figures, best = [], float("inf")
@@ -127,11 +135,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=MOST, help=f"of a run, at most (default: {MOST})")
     parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--img-size", type=int, help="of the pictures (default: the model's own)")
     parser.add_argument("--model", type=Path, help="only this one, in this process")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.model:
-        limits = Limits(options.rates, options.minutes * 60, options.batch, options.device, options.steps)
+        size = (options.img_size, options.img_size) if options.img_size else None
+        limits = Limits(options.rates, options.minutes * 60, options.batch, options.device, options.steps, size)
         learn(options.model, options.folder / "pictures", options.out, limits)
         return
     command = [sys.executable, __file__, *sys.argv[1:]]

@@ -1,37 +1,42 @@
 """What INT8 costs in accuracy, recipe by recipe, and what wins it back: ONNX Runtime executing the Q/DQ graph.
 
-    python benchmarks/int8.py [--models yolov8n ...] [--recipes default minmax ...] [--keep DIR]
+    python benchmarks/int8.py [--models yolov8n ...] [--recipes default "mse, no recovery" ...] [--keep DIR]
+    python benchmarks/int8.py --table [--processes 24]         every method x resize x head x recovery
     python benchmarks/int8.py --cost [--models yolov8n]        what counting costs beside a plain run of the same pictures
 
 Calibrated on ../shared/coco/examples, judged on ../shared/coco/images (150 pictures of COCO val2017, none of them among the
-former): AP against the labels, AP with the FP32 detections above .25 as the truth ("teacher AP"), and the error of the heads
+former): AP against the labels, AP with the FP32 detections above .25 as the truth ("agreement"), and the error of the heads
 (NMSE, 50 pictures). Quantised graphs are chaotic: scales moved by 1e-4 move the AP by thousandths, so each figure is the
-mean over such jitters. The difference comes with its standard error from a paired bootstrap over the pictures. Detections are kept
-in DIR and not computed again.
+mean over such jitters. The difference comes with its standard error from a paired bootstrap over the pictures, the mean of the
+jitters taken in each draw. Each figure goes into DIR/results.jsonl as soon as it is there, and is not computed again.
+
+Recipes are written in words, `quantised/recipes.py` says which.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import copy
-import io
+import itertools
 import json
+import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from accuracy import ANNOTATIONS, PICTURES, SHARED, SUBJECTS, WEIGHTS, Subject, records_of
+from accuracy import PICTURES, SUBJECTS, WEIGHTS, Subject, records_of
 from pycocotools import mask as rle
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from quantised.judge import Judge, draws, labels, pictures, taught
+from quantised.recipes import CALIBRATION, DEFAULT, parse_recipe
+from quantised.summary import METHODS, grid, read_lines, recipe_of, rows, summarise, write_figures
 from rich.console import Console
 from rich.table import Table
 
 from trtzoo import Detections, NmsSettings, Predictor
-from trtzoo.console import progress, track
+from trtzoo.console import track
 from trtzoo.contract.properties import to_properties
 from trtzoo.engines.pictures.sources import read_picture
 from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
@@ -45,67 +50,27 @@ from trtzoo.evaluation.calibration.settings import CalibrationSettings
 from trtzoo.graph.skeleton import load_all
 from trtzoo.graph_passes.model import Model
 from trtzoo.graph_passes.precision.qdq.insert import Quantisation, to_int8
-from trtzoo.graph_passes.precision.qdq.points import QdqSettings, find_points
+from trtzoo.graph_passes.precision.qdq.points import find_points
 from trtzoo.pipeline import ConvertSettings, read_model
 
-CALIBRATION = SHARED / "coco" / "examples"
-WITH_MASKS = SHARED / "coco" / "with_masks.txt"
-COST_PICTURES, COST_RUNS = 24, 5
-JITTER, JITTERS, RESAMPLES, TEACHER, HEAD_PICTURES = 1e-4, 3, 100, 0.25, 50
+COST_PICTURES, COST_RUNS, RESULTS = 24, 5, "results.jsonl"
+JITTER, JITTERS, HEAD_PICTURES = 1e-4, 3, 50
 MODELS = {name: SUBJECTS[name] for name in ("yolov8n", "yolov8n-seg", "yolov3-tiny", "yolo26n", "yolo11n-pose")} | {
     "yolov8n-seg masks": replace(SUBJECTS["yolov8n-seg"], metric="segm")
 }
+TABLE = [
+    recipe_of(*parts)
+    for parts in itertools.product(METHODS, ("", "no recovery"), ("", "other resize"), ("", "head in INT8"))
+]
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a model is quantised."""
+class Job:
+    """One figure: a model in INT8 by a recipe, with its scales moved in one way."""
 
-    threshold: Threshold = Threshold()
-    letterbox: bool | None = None
-    final_layers: bool = False
-    bias: bool = True
-    keep_first: bool = False
-    bias_pictures: int = CalibrationSettings.bias_pictures
-    exclude: tuple[str, ...] = ()
-    from_file: bool = False
-
-    def settings(self) -> CalibrationSettings:
-        """For `calibrate`."""
-        qdq = QdqSettings(self.exclude, self.keep_first, self.final_layers)
-        return CalibrationSettings(
-            CALIBRATION,
-            threshold=self.threshold,
-            letterbox=self.letterbox,
-            recovery="bias" if self.bias else "none",
-            bias_pictures=self.bias_pictures,
-            held_out=0,
-            cache=None,
-            qdq=qdq,
-        )
-
-
-PERCENTILE = Threshold("percentile")
-RECIPES = {
-    "default": Recipe(),
-    "percentile 99.999": Recipe(PERCENTILE),
-    "percentile 99.99": Recipe(Threshold("percentile", percentile=99.99)),
-    "mse": Recipe(Threshold("mse")),
-    "minmax": Recipe(Threshold("minmax")),
-    "entropy": Recipe(Threshold("entropy")),
-    "other resize": Recipe(letterbox=False),
-    "distilled": Recipe(from_file=True),
-    "head in INT8": Recipe(final_layers=True),
-    "first in floats": Recipe(keep_first=True),
-    "biases from all pictures": Recipe(bias_pictures=1024),
-    "no recovery": Recipe(bias=False),
-    "percentile 99.999, no recovery": Recipe(PERCENTILE, bias=False),
-    "mse, no recovery": Recipe(Threshold("mse"), bias=False),
-    "minmax, no recovery": Recipe(Threshold("minmax"), bias=False),
-    "entropy, no recovery": Recipe(Threshold("entropy"), bias=False),
-}
-"""The default is `lp` with corrected biases and the preprocessing of `detect`; the others differ from it as their names say.
-"distilled" takes KEEP/MODEL.npz, which `gpu_distill.py` or `convert --recover distill` wrote."""
+    model: str
+    recipe: str
+    seed: int
 
 
 def detections(model: Model, subject: Subject, files: Sequence[Path]) -> list[dict]:
@@ -145,33 +110,65 @@ def quantised(model: Model, calibration: Calibration, numbers: Quantisation) -> 
     return replace(model, graph=graph, meta=meta)
 
 
-def measure(name: str, recipes: Sequence[str], keep: Path, jitters: int) -> None:
-    """Compute what is not there yet: detections of the FP32 model and of every recipe and jitter."""
-    subject = MODELS[name]
-    files = pictures(subject)
+def run(job: Job, keep: Path) -> dict:
+    """The figures of a job; needs the FP32 model's detections in `keep`."""
+    start = time.monotonic()
+    subject = MODELS[job.model]
     model = read_model(WEIGHTS / subject.file, ConvertSettings())
-    exact = keep / f"{name}.fp32.json"
-    if not exact.exists():
-        write(exact, {"records": detections(model, subject, files)})
-    for recipe in recipes:
-        wanted = {seed: keep / f"{name}.{recipe}.{seed}.json" for seed in range(jitters)}
-        if all(path.exists() for path in wanted.values()):
-            continue
-        calibration = calibrated(name, model, recipe, keep)
-        for seed, path in wanted.items():
-            if not path.exists():
-                rounded = quantised(model, calibration, jittered(calibration.numbers, seed))
-                write(path, {"nmse": nmse(model, rounded), "records": detections(rounded, subject, files)})
+    calibration = calibrated(job, model, keep)
+    rounded = quantised(model, calibration, jittered(calibration.numbers, job.seed))
+    found = detections(rounded, subject, pictures(subject))
+    seconds_found = time.monotonic() - start
+    truth, exact = labels(subject), exact_records(keep, job.model)
+    images = judged(subject)
+    judge = Judge(truth, found, subject.metric, images)
+    agreement = Judge(taught(truth, exact, subject.metric), found, subject.metric, images)
+    return {
+        "model": job.model,
+        "recipe": job.recipe,
+        "seed": job.seed,
+        "ap": judge.ap(),
+        "agreement": agreement.ap(),
+        "nmse": nmse(model, rounded),
+        "drawn": [round(judge.ap(drawn), 6) for drawn in draws(len(images))],
+        "seconds": [round(seconds_found, 1), round(time.monotonic() - start, 1)],
+    }
 
 
-def calibrated(name: str, model: Model, recipe: str, keep: Path) -> Calibration:
-    """The numbers of a recipe."""
-    wanted = RECIPES[recipe]
-    settings = CalibrationSettings(ranges=keep / f"{name}.npz") if wanted.from_file else wanted.settings()
-    if settings.letterbox is not None:
+def run_exact(name: str, keep: Path) -> dict:
+    """The figures of the FP32 model, whose detections are kept."""
+    subject = MODELS[name]
+    path = keep / f"{name}.fp32.json"
+    if not path.exists():
+        model = read_model(WEIGHTS / subject.file, ConvertSettings())
+        write(path, {"records": detections(model, subject, pictures(subject))})
+    images = judged(subject)
+    judge = Judge(labels(subject), exact_records(keep, name), subject.metric, images)
+    drawn = [round(judge.ap(drawn), 6) for drawn in draws(len(images))]
+    return {"model": name, "recipe": "FP32", "seed": 0, "ap": judge.ap(), "drawn": drawn}
+
+
+def exact_records(keep: Path, name: str) -> list[dict]:
+    """What the FP32 model found."""
+    records: list[dict] = json.loads((keep / f"{name}.fp32.json").read_text())["records"]
+    return records
+
+
+def judged(subject: Subject) -> list[int]:
+    """COCO's numbers of the pictures that a subject is judged on."""
+    return sorted({int(file.stem) for file in pictures(subject)} & set(labels(subject).getImgIds()))
+
+
+def calibrated(job: Job, model: Model, keep: Path) -> Calibration:
+    """The numbers of a recipe; those of its other jitters are the same."""
+    wanted = parse_recipe(job.recipe)
+    if wanted.file:
+        settings = CalibrationSettings(ranges=keep / f"{job.model.split()[0]}{wanted.file}")
+    else:
+        settings = wanted.settings(keep / "caches")
+    if wanted.other_resize:
         settings = replace(settings, letterbox=model.meta.preprocess.resize != "letterbox")
-    with progress(f"{name}, {recipe}") as report:
-        return calibrate(model.graph, model.meta, name, settings, report)
+    return calibrate(model.graph, model.meta, job.model, settings)
 
 
 def nmse(exact: Model, rounded: Model) -> float:
@@ -180,99 +177,54 @@ def nmse(exact: Model, rounded: Model) -> float:
     return head_error(head_outputs(exact.graph, images), head_outputs(rounded.graph, images))
 
 
-def pictures(subject: Subject) -> list[Path]:
-    """Those that a subject is judged on."""
-    if subject.metric == "segm":
-        return sorted(PICTURES / Path(line.strip()).with_suffix(".jpg").name for line in WITH_MASKS.read_text().split())
-    return sorted(PICTURES.glob("*.jpg"))
-
-
 def write(path: Path, value: object) -> None:
     path.write_text(json.dumps(value))
 
 
-def labels(subject: Subject) -> COCO:
-    """The truth of the data set."""
-    name = "person_keypoints" if subject.metric == "keypoints" else "instances"
-    with contextlib.redirect_stdout(io.StringIO()):
-        return COCO(str(ANNOTATIONS / f"{name}.json"))
+def measure(jobs: Sequence[Job], keep: Path, processes: int) -> None:
+    """Compute what is not in DIR/results.jsonl yet, in this order."""
+    done = {(row["model"], row["recipe"], row["seed"]) for row in read_lines(keep / RESULTS)}
+    names = [name for name in dict.fromkeys(job.model for job in jobs) if (name, "FP32", 0) not in done]
+    work = [partial(run_exact, name, keep) for name in names]
+    _collect(work, keep, processes)
+    left = [job for job in jobs if (job.model, job.recipe, job.seed) not in done]
+    _collect([partial(run, job, keep) for job in left], keep, processes)
 
 
-def taught(truth: COCO, records: Sequence[dict], metric: str) -> COCO:
-    """What the FP32 model found as the truth."""
-    annotations = []
-    for number, record in enumerate((entry for entry in records if entry["score"] > TEACHER), 1):
-        entry = {key: copy.copy(value) for key, value in record.items() if key != "score"}
-        entry |= {"id": number, "iscrowd": 0, "area": record["bbox"][2] * record["bbox"][3]}
-        if metric == "keypoints":
-            entry["keypoints"] = [2 if place % 3 == 2 else value for place, value in enumerate(record["keypoints"])]
-            entry["num_keypoints"] = len(record["keypoints"]) // 3
-        annotations.append(entry)
-    data = {"images": truth.dataset["images"], "annotations": annotations, "categories": truth.dataset["categories"]}
-    with contextlib.redirect_stdout(io.StringIO()):
-        teacher = COCO()
-        teacher.dataset = data
-        teacher.createIndex()
-    return teacher
+def _collect(work: Sequence[Callable[[], dict]], keep: Path, processes: int) -> None:
+    """Append each figure as it comes."""
+    with (keep / RESULTS).open("a") as file:
+        for row in _computed(work, processes):
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            print(row["model"], row["recipe"], row["seed"], f"AP {row['ap']:.4f}", row.get("seconds", ""), flush=True)
 
 
-class Judge:
-    """AP over IoU (or OKS) .50 to .95 of records, also over pictures drawn with replacement."""
-
-    def __init__(self, truth: COCO, records: Sequence[dict], metric: str, images: Sequence[int]) -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
-            self._evaluation = COCOeval(truth, truth.loadRes(copy.deepcopy(list(records))), metric)
-            self._evaluation.params.imgIds = list(images)
-            self._evaluation.params.maxDets = [20 if metric == "keypoints" else 100]
-            self._evaluation.params.areaRng, self._evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
-            self._evaluation.evaluate()
-        self._found = list(self._evaluation.evalImgs)
-
-    def ap(self, drawn: Sequence[int] | None = None) -> float:
-        """Over all pictures, or those of these positions."""
-        count = len(self._evaluation.params.imgIds)
-        chosen = range(count) if drawn is None else drawn
-        classes = len(self._found) // count
-        self._evaluation.evalImgs = [
-            self._found[kind * count + picture] for kind in range(classes) for picture in chosen
-        ]
-        with contextlib.redirect_stdout(io.StringIO()):
-            self._evaluation.accumulate()
-        precision = self._evaluation.eval["precision"]
-        return float(precision[precision > -1].mean())
+def _computed(work: Sequence[Callable[[], dict]], processes: int) -> Iterator[dict]:
+    if processes < 2:
+        yield from (task() for task in work)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=one_thread) as pool:
+        for future in as_completed([pool.submit(task) for task in work]):
+            try:
+                yield future.result()
+            except Exception as error:  # one figure must not take the others with it
+                print(f"failed: {error}", flush=True)
 
 
-def judge(name: str, recipes: Sequence[str], keep: Path, table: Table, figures: dict) -> None:
-    """Add a row a recipe."""
-    subject = MODELS[name]
-    truth, images = labels(subject), [int(file.stem) for file in pictures(subject)]
-    images = sorted(set(images) & set(truth.getImgIds()))
-    records = json.loads((keep / f"{name}.fp32.json").read_text())["records"]
-    teacher = taught(truth, records, subject.metric)
-    exact = Judge(truth, records, subject.metric, images)
-    before = exact.ap()
-    for recipe in recipes:
-        paths = [keep / f"{name}.{recipe}.{seed}.json" for seed in range(JITTERS)]
-        documents = [json.loads(path.read_text()) for path in paths if path.exists()]
-        if not documents:
-            continue
-        judges = [Judge(truth, document["records"], subject.metric, images) for document in documents]
-        lost = [rounded.ap() - before for rounded in judges]
-        own = [Judge(teacher, document["records"], subject.metric, images).ap() for document in documents]
-        error = paired(exact, judges[0], len(images))
-        nmses = float(np.mean([document["nmse"] for document in documents]))
-        table.add_row(
-            name, recipe, f"{before:.4f}", f"{np.mean(lost):+.4f}", f"{error:.4f}", f"{min(lost):+.4f} .. {max(lost):+.4f}",
-            f"{np.mean(own):.4f}", f"{nmses:.4f}",
-        )  # fmt: skip
-        figures[f"{name}/{recipe}"] = {"fp32": before, "lost": lost, "error": error, "teacher": own, "nmse": nmses}
+def one_thread() -> None:
+    """Let each of many processes compute on one core."""
+    import cv2
+    import onnxruntime
 
+    class OneThread(onnxruntime.InferenceSession):
+        def __init__(self, model: object, options: onnxruntime.SessionOptions, **more: object) -> None:
+            options.intra_op_num_threads = 1
+            super().__init__(model, options, **more)
 
-def paired(exact: Judge, rounded: Judge, count: int) -> float:
-    """Standard error of the difference of two APs over the same pictures, drawn with replacement."""
-    random = np.random.default_rng(0)
-    draws = [random.integers(0, count, count) for _ in range(RESAMPLES)]
-    return float(np.std([rounded.ap(drawn) - exact.ap(drawn) for drawn in draws], ddof=1))
+    onnxruntime.InferenceSession = OneThread
+    cv2.setNumThreads(1)
 
 
 def cost(name: str, table: Table) -> None:
@@ -307,12 +259,18 @@ def seconds(work: Callable[[], None]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="default: all")
-    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=["default"], help="default: the default one")
+    parser.add_argument("--recipes", nargs="+", default=[DEFAULT], help="in words (default: the default one)")
+    parser.add_argument("--table", action="store_true", help="all methods x resize x head x recovery as well")
+    parser.add_argument("--jobs", type=Path, help="a file of lines MODEL | RECIPE | JITTERS instead")
     parser.add_argument("--jitters", type=int, default=JITTERS, help=f"of the scales (default: {JITTERS})")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="side by side, of one thread each (default: 1, of all)"
+    )
     parser.add_argument(
         "--keep", type=Path, default=Path(".cache/int8"), help="folder of what was computed (default: .cache/int8)"
     )
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--json", type=Path, help="write the figures of all that DIR holds here, a line a recipe")
+    parser.add_argument("--machine", default="", help="what to call this machine in them")
     parser.add_argument("--cost", action="store_true", help="measure the time of a calibration instead")
     options = parser.parse_args()
     if not PICTURES.is_dir():
@@ -324,14 +282,35 @@ def main() -> None:
         Console(width=140).print(table)
         return
     options.keep.mkdir(parents=True, exist_ok=True)
-    table = Table("model", "recipe", "FP32", "INT8 - FP32", "paired SE", "over jitters", "teacher AP", "head NMSE")
-    figures: dict = {}
-    for name in options.models:
-        measure(name, options.recipes, options.keep, options.jitters)
-        judge(name, options.recipes, options.keep, table, figures)
-    Console(width=140).print(table)
+    recipes = [*options.recipes, *(TABLE if options.table else ())]
+    jobs = read_jobs(options.jobs) if options.jobs else product(options.models, recipes, options.jitters)
+    measure(jobs, options.keep, options.processes)
+    figures = summarise(read_lines(options.keep / RESULTS), options.machine)
+    wanted = {(job.model, job.recipe) for job in jobs}
+    print("\n".join(rows(one for one in figures if (one.model, one.recipe) in wanted)))
+    if options.table:
+        print("\n".join(line for name in options.models for line in ["", name, "", *grid(figures, name)]))
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+        write_figures(figures, options.json)
+
+
+def product(models: Sequence[str], recipes: Sequence[str], jitters: int) -> list[Job]:
+    """The first jitter of everything, then the second: a run that is cut short has the most of it."""
+    return [Job(name, recipe, seed) for seed in range(jitters) for recipe in recipes for name in models]
+
+
+def read_jobs(path: Path) -> list[Job]:
+    """Those of a file, in its order; JITTERS is a number, or numbers from and to ("1-2")."""
+    jobs = []
+    for line in path.read_text().splitlines():
+        if not line.strip():
+            continue
+        model, recipe, seeds = (part.strip() for part in line.split("|"))
+        parse_recipe(recipe)
+        first, _, last = seeds.partition("-")
+        numbers = range(int(first), int(last) + 1) if last else range(int(first))
+        jobs += [Job(model, recipe, seed) for seed in numbers]
+    return list(dict.fromkeys(jobs))
 
 
 if __name__ == "__main__":
