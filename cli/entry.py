@@ -87,7 +87,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _version(options: argparse.Namespace) -> int:
+    """One line, or everything that is installed."""
     print(f"trtzoo {__version__}")
+    if options.verbose:
+        from ..machine import examine
+
+        for name, version, remark in examine().rows()[1:]:
+            print(f"{name} {version}{f' ({remark})' if remark else ''}")
     return 0
 
 

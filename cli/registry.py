@@ -23,6 +23,7 @@ COMMANDS = (
     "supply.download",
     "supply.data",
     "evaluation.calibrate",
+    "setup.doctor",
 )
 """In the order of `--help`. Each is a module in `commands/`, which has a `COMMAND`."""
 

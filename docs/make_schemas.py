@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from trtzoo.contract.meta import ModelMeta
+from trtzoo.engines.library.cuda_driver import Gpu
 from trtzoo.engines.plans.manifest import Manifest
 from trtzoo.evaluation.benchmark.results import BenchResults
 from trtzoo.evaluation.calibration.sensitivity.analyse import Analysis
 from trtzoo.evaluation.validation.results import ValResults
 from trtzoo.evaluation.verification.results import VerifyResults
 from trtzoo.inspection import Tensor, Thresholds
+from trtzoo.machine.facts import Driver
+from trtzoo.machine.faults import Fault
 
 FOLDER = Path(__file__).with_name("schemas")
 
@@ -34,6 +38,7 @@ SENTENCES = {
     "inspect": "`inspect --json`; a file's kind adds values of its own",
     "convert": "`convert --json` of a known family",
     "build": "`build --json`",
+    "doctor": "`doctor --json`",
 }
 
 
@@ -86,19 +91,43 @@ PRINTED: dict[str, dict[str, dict[str, Any]]] = {
         "seconds": {"type": "object", "additionalProperties": NUMBER},
         "onnx": TEXT_OR_NULL, "metadata": _maybe("ModelMeta"), "notes": TEXTS,
     },
+    "doctor": {
+        "trtzoo": TEXT, "python": TEXT, "platform": TEXT,
+        "parts": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {
+                    "version": TEXT_OR_NULL, "packages": {"type": "object", "additionalProperties": TEXT},
+                    "failure": TEXT_OR_NULL, "details": {"type": "object"},
+                },
+                "required": ["version", "packages", "failure", "details"],
+            },
+        },
+        "driver": {"$ref": "#/$defs/Driver"},
+        "gpus": {"type": "array", "items": {"$ref": "#/$defs/Gpu"}},
+        "faults": {"type": "array", "items": {"$ref": "#/$defs/Fault"}},
+        "notes": TEXTS,
+    },
 }  # fmt: skip
 """What is only printed: its values, all of which are there."""
 
 
 def _printed(properties: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    parts = _of(tuple[ModelMeta, Thresholds, Tensor])["$defs"]
-    used = {name: part for name, part in parts.items() if name != "Tensor" and name != "Thresholds"}
+    parts = _of(tuple[ModelMeta, Thresholds, Tensor, Driver, Gpu, Fault])["$defs"]
+    used = _named(properties, parts)
     return {
         "type": "object",
         "properties": properties,
         "required": list(properties),
-        "$defs": parts if "tensors" in properties else used,
+        "$defs": {name: part for name, part in parts.items() if name in used},
     }
+
+
+def _named(schema: Any, parts: dict[str, Any]) -> set[str]:
+    """The parts that a schema refers to, and those that these refer to."""
+    names = set(re.findall(r"#/\$defs/(\w+)", json.dumps(schema)))
+    return names.union(*(_named(parts[name], parts) for name in names))
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -21,6 +21,7 @@ ROOMS = (
     "evaluation",
     "graph",
     "graph_passes",
+    "machine",
     "pipeline",
     "zoo",
 )

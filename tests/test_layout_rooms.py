@@ -24,7 +24,7 @@ FLOORS = (
     ("engines",),
     ("data",),
     ("evaluation", "bundles", "zoo"),
-    ("pipeline", "inspection"),
+    ("pipeline", "inspection", "machine"),
     ("console",),
     ("cli",),
     ("__main__",),

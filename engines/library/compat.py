@@ -127,6 +127,14 @@ def check_release(api: Api, target: Target, version_compatible: bool) -> None:
     )
 
 
+def rtx_takes(capability: tuple[int, int]) -> bool:
+    """Whether TensorRT-RTX runs engines on GPUs of a compute capability: 8.0, 8.6, 8.9, and 12.0 and later, by NVIDIA's matrix.
+
+    Turing (7.5) is there too, but fails in the layers that matter: "Myelin ... FP32 GEMM is not supported".
+    """
+    return capability in ((8, 0), (8, 6), (8, 9)) or capability >= (12, 0)
+
+
 def runs_on(built: tuple[int, int], release: tuple[int, int]) -> bool:
     """Whether a version-compatible engine of one release of TensorRT runs on another, by NVIDIA's support of such engines.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -23,12 +24,35 @@ class CudaError(RuntimeError):
     """A call of the driver failed."""
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU: its name, its compute capability such as (9, 0), and its memory in bytes."""
+
+    name: str
+    capability: tuple[int, int]
+    memory: int
+
+    @property
+    def label(self) -> str:
+        """Name and compute capability, "NVIDIA H200 9.0"."""
+        return f"{self.name} {self.capability[0]}.{self.capability[1]}"
+
+
+def find_gpus() -> list[Gpu]:
+    """The GPUs of this machine, as CUDA numbers them.
+
+    Raises:
+        CudaError: no driver, or it does not start.
+    """
+    count = ctypes.c_int()
+    _call("cuDeviceGetCount", ctypes.byref(count))
+    return [_describe(device) for device in range(count.value)]
+
+
 def list_gpus() -> list[str]:
     """Name and compute capability of each GPU, such as "NVIDIA H200 9.0"; empty where no driver answers."""
     try:
-        count = ctypes.c_int()
-        _call("cuDeviceGetCount", ctypes.byref(count))
-        return [_describe(device) for device in range(count.value)]
+        return [gpu.label for gpu in find_gpus()]
     except CudaError:
         return []
 
@@ -78,15 +102,16 @@ def _handle(device: int) -> int:
     return handle.value
 
 
-def _describe(device: int) -> str:
+def _describe(device: int) -> Gpu:
     handle = ctypes.c_int(_handle(device))
-    name, value = ctypes.create_string_buffer(128), ctypes.c_int()
+    name, value, memory = ctypes.create_string_buffer(128), ctypes.c_int(), ctypes.c_size_t()
     _call("cuDeviceGetName", name, ctypes.c_int(len(name)), handle)
+    _call("cuDeviceTotalMem_v2", ctypes.byref(memory), handle)
     numbers = []
     for attribute in (_MAJOR, _MINOR):
         _call("cuDeviceGetAttribute", ctypes.byref(value), ctypes.c_int(attribute), handle)
         numbers.append(value.value)
-    return f"{name.value.decode('utf-8', 'replace')} {numbers[0]}.{numbers[1]}"
+    return Gpu(name.value.decode("utf-8", "replace"), (numbers[0], numbers[1]), memory.value)
 
 
 class Cuda:

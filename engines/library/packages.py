@@ -25,6 +25,11 @@ def installed_version(target: EngineTarget) -> str:
     return next((found.version for found in _installed(target)), "")
 
 
+def installed_packages(target: EngineTarget) -> list[tuple[str, str]]:
+    """Name and version of the packages that hold the library behind a target."""
+    return [(found.metadata["Name"], found.version) for found in _installed(target)]
+
+
 def cuda_major(target: EngineTarget) -> int | None:
     """The major version of the CUDA that the library behind a target was made for; None if it cannot be told.
 

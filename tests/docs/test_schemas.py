@@ -58,6 +58,7 @@ PRINTED = {
     "convert": ("convert", "shapes.cfg", *SMALL, "--end2end", "-o", "a.onnx", "--json"),
     "verify": ("verify", "shapes.cfg", "shapes.cfg", *SMALL, "--source", "images", "--json"),
     "bench": ("bench", "shapes.cfg", *SMALL, "--runs", "2", "--warm-up", "1", "--seconds", "0.1", "--json"),
+    "doctor": ("doctor", "--json"),
     "zoo-list": ("zoo", "list", "--json"),
     "data": ("data", "check", "data.yaml", "--json"),
 }

@@ -1,0 +1,1 @@
+"""Commands about trtzoo itself and the machine that it is on."""
