@@ -27,6 +27,10 @@ class Parser(argparse.ArgumentParser):
                 for parser in action.choices.values():
                     yield from parser.tree()
 
+    def arguments(self) -> list[argparse.Action]:
+        """Flags and positional arguments of this very command, those below it excepted."""
+        return [action for action in self._actions if not isinstance(action, argparse._SubParsersAction)]
+
     def _unknown(self, rest: Sequence[str]) -> str:
         flags = [flag for action in self._actions for flag in action.option_strings]
         guesses = (did_you_mean(word.partition("=")[0], flags) for word in rest if word.startswith("-"))

@@ -24,6 +24,7 @@ COMMANDS = (
     "supply.data",
     "evaluation.calibrate",
     "setup.doctor",
+    "setup.completion",
 )
 """In the order of `--help`. Each is a module in `commands/`, which has a `COMMAND`."""
 

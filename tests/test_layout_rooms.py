@@ -50,7 +50,7 @@ OPTIONAL = {
     "tensorrt_rtx_bindings",
     "onnxsim",
 }
-SLOW = {"onnxruntime", "cv2", "rich", "jinja2", "msgspec", "requests", "yaml"}
+SLOW = {"onnxruntime", "cv2", "rich", "jinja2", "msgspec", "requests", "shtab", "tomllib", "yaml"}
 """Installed with trtzoo, but imported only by the functions that use them, so that the command line starts at once."""
 
 NEEDS_TORCH = {
