@@ -97,7 +97,7 @@ def _version(options: argparse.Namespace) -> int:
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser of every command."""
     parser = Parser(prog="trtzoo", description=DESCRIPTION, **_style(EXAMPLES))
     parser.add_argument(
