@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..engines.pictures.sources import read_picture
+from ..engines.pictures.sources import PICTURES, read_picture
 from ..errors import InputError, MissingDependencyError
 from ..files import sha256_of, staged
+from ..graph.weights import Array
 from .datasets.truth import Dataset, Sample
 from .datasets.yolo_txt import label_file, parse_row, parts_in, read_data_yaml
 
@@ -70,7 +71,7 @@ def check_dataset(path: Path, task: str, parts: Sequence[str] = ("train", "val",
             _check_sample(sample, part, task, checked)
             if sample.path.is_file():
                 copies[sha256_of(sample.path)].append((name, sample.path))
-    checked.problems += _copies(copies)
+    checked.problems += [*_copies(copies), *_strays(tuple(sample.path for _, part in found for sample in part.samples))]
     return checked
 
 
@@ -105,10 +106,47 @@ def _check_lines(labels: Path, part: Dataset, task: str, checked: Checked) -> bo
         try:
             row = parse_row(line, f"{labels}:{number}", len(part.names), task, part.kpt_shape)
             checked.objects[int(row[0])] += 1
+            checked.problems += [
+                Problem("label", f"{labels}:{number}: {text}") for text in _oddities(row, task, part.kpt_shape)
+            ]
         except InputError as error:
             checked.problems.append(Problem("label", str(error)))
             good = False
     return good
+
+
+def _oddities(row: Array, task: str, kpt_shape: tuple[int, int] | None) -> Iterator[str]:
+    """What a line of labels can be read with, and nobody means: a box without area, points that are nowhere."""
+    if (task == "pose" or len(row) == 5) and min(row[3:5]) == 0:
+        yield "the box has no area"
+    if task != "pose" or kpt_shape is None or len(row) != 5 + kpt_shape[0] * kpt_shape[1]:
+        return
+    for index, point in enumerate(row[5:].reshape(kpt_shape)):
+        seen = point[2] if kpt_shape[1] == 3 else float((point >= 0).all())
+        if seen not in (0, 1, 2):
+            yield f"keypoint {index} has the visibility {seen:g}; it is 0 (not labelled), 1 (hidden) or 2 (seen)"
+        elif seen and ((point[:2] < 0) | (point[:2] > 1.01)).any():
+            yield f"keypoint {index} lies outside the picture ({point[0]:g}, {point[1]:g})"
+
+
+def _strays(pictures: Sequence[Path]) -> Iterator[Problem]:
+    """Label files beside those of the pictures whose own picture is gone."""
+    known = {label_file(path) for path in pictures}
+    folders = dict.fromkeys((label_file(path).parent, path.parent) for path in pictures)
+    for labels, images in folders:
+        stems = {path.stem for path in images.glob("*") if path.suffix.lower() in PICTURES}
+        for file in sorted(labels.glob("*.txt")):
+            if file not in known and file.stem not in stems and _holds_labels(file):
+                yield Problem("picture", f"{file} has no picture in {images}")
+
+
+def _holds_labels(file: Path) -> bool:
+    """Whether a text file is one of labels, not a list of pictures or of classes."""
+    words = file.read_text(encoding="utf-8", errors="replace").split(maxsplit=5)[:5]
+    try:
+        return len([float(word) for word in words]) == 5
+    except ValueError:
+        return False
 
 
 def _copies(copies: dict[str, list[tuple[str, Path]]]) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..engines.pictures.masks import mask_of_runs, mask_polygons
 from ..errors import InputError
 from ..files import atomic_write, make_folder
 from .coco import Category, LabelledObject, LabelledPicture, Labels, read_labels
@@ -61,17 +62,17 @@ def json_to_yolo(source: Path, folder: Path, task: str | None = None, names: Seq
     kind = task or ("pose" if any(item.keypoints for page in pages for _, item in page.objects) else "detect")
     points = _points(pages, source) if kind == "pose" else 0
     left = Counter(phrase for page in pages for phrase in page.left_out)
-    write, numbers, lines = _WRITERS[kind], {name: number for number, name in enumerate(classes)}, 0
+    numbers = {name: number for number, name in enumerate(classes)}
+    files = {Path(page.name).stem: _rows(page, numbers, _WRITERS[kind], points, left) for page in pages}
     make_folder(folder)
-    for page in pages:
-        rows = _rows(page, numbers, write, points, left)
-        lines += len(rows)
-        with atomic_write(folder / f"{Path(page.name).stem}.txt") as stream:
+    for stem, rows in files.items():
+        with atomic_write(folder / f"{stem}.txt") as stream:
             stream.write("".join(f"{row}\n" for row in rows).encode())
     with atomic_write(folder.parent / "classes.txt") as stream:
         stream.write("".join(f"{name}\n" for name in classes).encode())
     notes = tuple(f"{count} x left out: {phrase}" for phrase, count in left.items())
-    return Converted(folder, classes, (points, 3) if points else None, len(pages), lines, notes)
+    lines = sum(map(len, files.values()))
+    return Converted(folder, classes, (points, 3) if points else None, len(files), lines, notes)
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,10 @@ def _rows(page: _Page, numbers: Mapping[str, int], write: _Write, points: int, l
         if label not in numbers:
             left[f"class {label!r} is not among the names"] += 1
             continue
-        values = write(item, page.size, points)
-        if write is _segment and isinstance(item.segmentation, dict):
-            left["outlines as run lengths (RLE); the boxes are written instead"] += 1
+        try:
+            values = write(item, page.size, points)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"the outlines of {page.name} are damaged ({error}); mend them") from error
         if values is None:
             left["objects without area or outline"] += 1
             continue
@@ -169,8 +171,15 @@ def _segment(item: LabelledObject, size: tuple[int, int], points: int) -> list[s
 def _outline(item: LabelledObject) -> Sequence[tuple[float, float]]:
     """The greatest part of an object's outline; where there is none, the corners of its box."""
     x1, y1, x2, y2 = item.box
-    parts = [list(zip(part[0::2], part[1::2], strict=True)) for part in item.polygons]
+    parts = _traced(item) or [list(zip(part[0::2], part[1::2], strict=True)) for part in item.polygons]
     return max(parts, key=polygon_area) if parts else ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
+
+
+def _traced(item: LabelledObject) -> list[list[tuple[float, float]]]:
+    """The outlines of an object whose mask is run lengths (RLE)."""
+    if not isinstance(item.segmentation, Mapping):
+        return []
+    return [[(float(x), float(y)) for x, y in part] for part in mask_polygons(mask_of_runs(item.segmentation))]
 
 
 def _texts(*values: float) -> list[str]:

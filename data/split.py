@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ SEED = 0
 
 
 def split_pictures(
-    images: Path, output: Path, shares: Sequence[float], seed: int = SEED, prefix: str = "./images/"
+    images: Path, output: Path, shares: Sequence[float], seed: int = SEED, prefix: str | None = None
 ) -> dict[str, int]:
     """Write `train.txt`, `val.txt` and, with a third share, `test.txt`: one picture a line, in random order.
 
@@ -24,7 +25,7 @@ def split_pictures(
         output: folder for the lists.
         shares: of train, val (and test); they are scaled to sum up to 1.
         seed: the same seed and the same names give the same parts on every machine.
-        prefix: written before each picture's path below `images`.
+        prefix: written before each picture's path below `images`; None takes the way there from the lists, `./images/`.
 
     Returns:
         How many pictures each part has.
@@ -46,10 +47,17 @@ def split_pictures(
             f"{len(files)} pictures are too few for --split {' '.join(map(str, shares))}: {empty[0]} would be empty"
         )
     make_folder(output)
+    before = _way(output, images) if prefix is None else prefix
     for name, part in parts.items():
         with atomic_write(output / f"{name}.txt") as stream:
-            stream.write("".join(f"{prefix}{file}\n" for file in part).encode())
+            stream.write("".join(f"{before}{file}\n" for file in part).encode())
     return {name: len(part) for name, part in parts.items()}
+
+
+def _way(start: Path, end: Path) -> str:
+    """What leads from one folder into another, in the way of frameworks' lists: `./` is the folder of the list."""
+    way = Path(os.path.relpath(end, start)).as_posix()
+    return "./" if way == "." else f"./{way}/"
 
 
 def _bounds(count: int, shares: Sequence[float]) -> list[int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ..engines.pictures.detections import Detections
 from ..engines.pictures.drawing import draw
+from ..engines.pictures.masks import mask_of_runs
 from ..engines.pictures.sources import read_picture
 from ..errors import InputError
 from ..files import atomic_write, make_folder
@@ -44,10 +46,23 @@ def draw_labels(dataset: Dataset, folder: Path, count: int = 5, seed: int = 0) -
         truth = sample.truth(size)
         if not len(truth):
             continue
-        path = folder / f"{sample.path.stem}.jpg"
-        _write(path, draw(picture, as_detections(truth, size, dataset.names)))
+        path = _free(folder, sample.path.stem, written)
+        _write(path, draw(picture, _drawable(truth, size, dataset.names, sample.path)))
         written.append(path)
     return written
+
+
+def _free(folder: Path, stem: str, written: list[Path]) -> Path:
+    """Where a drawing goes: pictures of one name in two folders get one each."""
+    names = [stem, *(f"{stem}-{number}" for number in range(2, len(written) + 2))]
+    return next(path for path in (folder / f"{name}.jpg" for name in names) if path not in written)
+
+
+def _drawable(truth: Truth, size: Size, names: tuple[str, ...], path: Path) -> Detections:
+    try:
+        return as_detections(truth, size, names)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the labels of {path} cannot be drawn ({error}); mend them") from error
 
 
 def as_detections(truth: Truth, size: Size, names: tuple[str, ...]) -> Detections:
@@ -71,13 +86,14 @@ def as_detections(truth: Truth, size: Size, names: tuple[str, ...]) -> Detection
 
 
 def _mask(part: Segmentation, size: Size) -> Array:
-    """Bool [height, width] of polygons; run lengths are left to COCO's own tools."""
+    """Bool [height, width] of polygons or run lengths; empty for an object of which only a box was drawn."""
     from ..opencv import cv2
 
+    if isinstance(part, Mapping):
+        return mask_of_runs(part)
     mask = np.zeros(size, np.uint8)
-    if isinstance(part, list):
-        outlines = [np.round(np.array(values, float).reshape(-1, 2)).astype(np.int32) for values in part]
-        cv2.fillPoly(mask, outlines, 1)
+    for values in part or ():
+        cv2.fillPoly(mask, [np.round(np.array(values, float).reshape(-1, 2)).astype(np.int32)], 1)
     return mask.astype(bool)
 
 

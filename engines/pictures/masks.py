@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,38 @@ def run_lengths(mask: Array) -> dict[str, Any]:
     changes = np.flatnonzero(pixels[1:] != pixels[:-1])
     counts = np.diff(np.concatenate([[0], changes, [mask.size]])).tolist()
     return {"size": [height, width], "counts": "".join(_letters(counts))}
+
+
+def mask_of_runs(record: Mapping[str, Any]) -> Array:
+    """COCO's run lengths, compressed or a list of numbers, as a mask bool [H, W].
+
+    Raises:
+        ValueError: the runs do not add up to the size.
+    """
+    height, width = record["size"]
+    counts = record["counts"]
+    runs = list(_numbers(counts)) if isinstance(counts, str | bytes) else list(counts)
+    if sum(runs) != height * width or min(runs, default=0) < 0:
+        raise ValueError(f"run lengths of {sum(runs)} pixels for {width}x{height}")
+    pixels = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return pixels.reshape(width, height).T
+
+
+def _numbers(letters: str | bytes) -> Iterator[int]:
+    """The counts that `_letters` wrote. Source: the COCO API, common/maskApi.c, rleFrString."""
+    counts: list[int] = []
+    number = shift = 0
+    for code in letters.encode() if isinstance(letters, str) else letters:
+        bits = code - 48
+        number |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            number -= 1 << shift
+        counts.append(number + (counts[-2] if len(counts) > 2 else 0))
+        number = shift = 0
+    yield from counts
 
 
 def _letters(counts: list[int]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from shared import SHARED
 
 from trtzoo.data.coco import read_labels
 from trtzoo.data.json2yolo import json_to_yolo
+from trtzoo.engines.pictures.masks import run_lengths
 from trtzoo.errors import InputError
 
 CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 1, "name": "person"}]
@@ -143,11 +144,16 @@ def test_what_becomes_no_line_of_labelme_is_said(tmp_path):
     assert done.notes == ("2 x left out: points whose group_id no object has",)
 
 
-def test_run_lengths_become_boxes_and_that_is_said(tmp_path):
-    mask = {"size": [100, 200], "counts": [0, 20000]}
-    done, files = converted(tmp_path, coco(box(0, 0, 100, 50, segmentation=mask)), task="segment")
-    assert files == {"a.txt": ["0 0 0 0.5 0 0.5 0.5 0 0.5"]}
-    assert done.notes == ("1 x left out: outlines as run lengths (RLE); the boxes are written instead",)
+def test_run_lengths_become_the_outline_of_their_greatest_part(tmp_path):
+    """By hand: a rectangle of columns 20 to 119 and rows 10 to 59, and a speck; through the pixels at its rim."""
+    mask = np.zeros((100, 200), bool)
+    mask[10:60, 20:120] = mask[80:83, 0:3] = True
+    done, files = converted(tmp_path, coco(box(0, 0, 120, 83, segmentation=run_lengths(mask))), task="segment")
+    (line,) = files["a.txt"]
+    assert {tuple(point) for point in np.array(line.split()[1:], float).reshape(-1, 2)} == {
+        (0.1, 0.1), (0.595, 0.1), (0.595, 0.59), (0.1, 0.59),
+    }  # fmt: skip
+    assert done.notes == ()
 
 
 MISTAKES = {
@@ -160,6 +166,10 @@ MISTAKES = {
     ),
     "half a point": (json.dumps(coco(box(0, 0, 9, 9, segmentation=[[1, 2, 3]]))), "an x that has no y"),
     "a flat outline": (json.dumps(coco(box(0, 0, 9, 9, segmentation=[1, 2, 3, 4]))), "labels of a.jpg are damaged"),
+    "run lengths that do not fill the picture": (
+        json.dumps(coco(box(0, 0, 9, 9, segmentation={"size": [9, 9], "counts": [40, 40]}))),
+        r"outlines of a\.jpg are damaged \(run lengths of 80 pixels for 9x9\)",
+    ),
     "no size": (json.dumps({"annotations": []}), "is damaged"),
     "no object": (json.dumps(coco()), "labels no object"),
     "two pictures of one name": (
@@ -177,7 +187,7 @@ MISTAKES = {
 def test_a_mistake_is_named_and_nothing_is_written(tmp_path, text, said):
     (tmp_path / "labels.json").write_text(text)
     with pytest.raises(InputError, match=said):
-        json_to_yolo(tmp_path / "labels.json", tmp_path / "labels")
+        json_to_yolo(tmp_path / "labels.json", tmp_path / "labels", "segment" if "run lengths" in said else None)
     assert not (tmp_path / "labels").exists()
 
 

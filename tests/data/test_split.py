@@ -28,7 +28,7 @@ def lists(folder):
     [((0.7, 0.2, 0.1), [14, 4, 2]), ((7, 2, 1), [14, 4, 2]), ((0.5, 0.5), [10, 10]), ((1, 1, 1), [7, 6, 7])],
 )
 def test_every_picture_is_in_one_part(images, tmp_path, shares, counts):
-    done = split_pictures(images, tmp_path / "out", shares)
+    done = split_pictures(images, tmp_path / "out", shares, prefix="./images/")
     assert list(done.values()) == counts
     parts = lists(tmp_path / "out")
     assert {name: len(part) for name, part in parts.items()} == done
@@ -52,6 +52,14 @@ def test_the_order_is_not_that_of_the_names(images, tmp_path):
 def test_a_prefix_stands_before_each_path(images, tmp_path):
     split_pictures(images, tmp_path / "out", (0.5, 0.5), prefix="/data/")
     assert all(line.startswith("/data/") for part in lists(tmp_path / "out").values() for line in part)
+
+
+@pytest.mark.parametrize("output", [".", "lists", "images", "images/deep"])
+def test_each_line_leads_from_its_list_to_the_picture(images, tmp_path, output):
+    split_pictures(images, tmp_path / output, (0.5, 0.5))
+    for line in (line for part in lists(tmp_path / output).values() for line in part):
+        assert line.startswith("./") and not line.startswith("././")
+        assert (tmp_path / output / line).is_file()
 
 
 MISTAKES = {

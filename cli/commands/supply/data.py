@@ -38,7 +38,9 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         "--split", type=float, nargs="+", default=[0.7, 0.2, 0.1], metavar="X", help="shares of train, val (and test)"
     )
     split.add_argument("--seed", type=int, default=0, metavar="N", help="of the order (default: 0)")
-    split.add_argument("--prefix", default="./images/", metavar="TEXT", help="before each path (default: ./images/)")
+    split.add_argument(
+        "--prefix", metavar="TEXT", help="before each path (default: the way from the lists to DIR, such as ./images/)"
+    )
     check = verbs.add_parser("check", help="find what is wrong with a dataset", allow_abbrev=False)
     check.add_argument("data", type=Path, metavar="DATA.yaml")
     check.add_argument("--task", choices=TASKS, default="detect", help="what a line of labels means (default: detect)")
