@@ -7,15 +7,16 @@ then, it starts over. Only a complete file whose length and SHA-256 are right ge
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
@@ -124,12 +125,58 @@ def download(
 
 def _one(file: CatalogueFile, wanted: str, path: Path, progress: Progress | None, force: bool) -> Download:
     if path.is_file() and not force:
-        found = sha256_of(path)
-        if not wanted or found == wanted:
-            return Download(path, found, cached=True, verified=bool(wanted))
+        return _kept(path, wanted)
+    with _alone(path) as waited:
+        return _kept(path, wanted) if waited and path.is_file() else _fetched(file, wanted, path, progress)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Within it no other process fetches this file, since two would write into one part; gives whether it waited for one.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    lock, waited = path.with_name(f".{path.name}.lock"), False
+    while True:
+        try:
+            stream = lock.open("w")
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror or error}; choose another place with -o") from error
+        with stream:
+            waited = _hold(stream) or waited
+            if not lock.exists() or not os.path.samestat(os.fstat(stream.fileno()), lock.stat()):
+                waited = True  # the one that held it has removed it: take the next
+                continue
+            try:
+                yield waited
+                return
+            finally:
+                lock.unlink(missing_ok=True)
+
+
+def _hold(stream: IO[str]) -> bool:
+    """Lock a file, where its file system can; whether another process held it."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        return True
+    except OSError:  # a network file system without locks
+        return False
+    return False
+
+
+def _kept(path: Path, wanted: str) -> Download:
+    found = sha256_of(path)
+    if wanted and found != wanted:
         raise InputError(
             f"{path} is there but its SHA-256 is {found}, not {wanted}; remove it, or fetch it anew with --force"
         )
+    return Download(path, found, cached=True, verified=bool(wanted))
+
+
+def _fetched(file: CatalogueFile, wanted: str, path: Path, progress: Progress | None) -> Download:
     url, part = file.url, path.with_name(f".{path.name}.part")
     scheme = urlsplit(url).scheme
     if scheme == "file":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -187,6 +188,33 @@ def test_a_second_process_goes_on_with_what_the_first_left(server, tmp_path):
     server.served.plan, server.served.ranges = ["whole"], []
     assert fetch(server, tmp_path).path.read_bytes() == DATA
     assert server.served.ranges == [f"bytes={len(DATA) // 2}-"]
+
+
+def test_two_at_once_fetch_it_once(server, tmp_path):
+    """The first one is held up; the second waits for it and finds the file."""
+    server.served.plan = ["stall", "whole"]
+    found = []
+    both = [threading.Thread(target=lambda: found.append(fetch(server, tmp_path))) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    while not server.served.ranges:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    assert len(server.served.ranges) == 1
+    server.released.set()
+    for thread in both:
+        thread.join()
+    assert sorted(done.cached for done in found) == [False, True]
+    assert (tmp_path / "model.pt").read_bytes() == DATA
+    assert leftovers(tmp_path) == ["model.pt"]
+
+
+def test_a_folder_that_cannot_be_written_gives_what_it_has_and_is_named(server, tmp_path):
+    fetch(server, tmp_path)
+    (tmp_path / ".model.pt.lock").mkdir()
+    assert fetch(server, tmp_path).cached
+    with pytest.raises(InputError, match=r"cannot write .*model\.pt: Is a directory; choose another place with -o"):
+        fetch(server, tmp_path, force=True)
 
 
 GIVEN_UP = {
