@@ -19,6 +19,7 @@ import msgspec
 
 from ..errors import InputError, UnsupportedError
 from ..files import require_file
+from .download import files_of
 from .steps import Step, unchecked
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -84,19 +85,32 @@ def single_steps(yolo: Yolo, base: Path, target: str = "tensorrt", verify: bool 
         verify: let converting and building check what they wrote.
 
     Raises:
-        InputError: the engine's name does not end in `.engine`.
+        InputError: the engine's name does not end in `.engine`, or nobody knows where the weights come from.
         UnsupportedError: INT8 without pictures to calibrate with.
     """
     engine = (base / yolo.model_path).resolve()
     if engine.suffix != ".engine":
         raise InputError(f"vision.yolo.model_path: {yolo.model_path} is no .engine; name the engine to build")
     weights, onnx = (base / yolo.model_source.pt_model_path).resolve(), engine.with_suffix(".onnx")
-    source, name = yolo.model_source.download_url or yolo.model_source.base_model, engine.stem
-    fetch = Step(f"{name}/fetch", name, "fetch", ("download", source, "-o", str(weights)), (), (weights,))
+    name = engine.stem
     ranges = _calibrate(yolo, name, weights, engine.with_suffix(".ranges.json"), base)
     convert = _convert(yolo, name, weights, onnx, target, [path for step in ranges for path in step.outputs])
-    steps = [fetch, *ranges, convert, _build(yolo, name, onnx, engine, target)]
+    steps = [*_fetch(yolo, name, weights), *ranges, convert, _build(yolo, name, onnx, engine, target)]
     return steps if verify else [unchecked(step) for step in steps]
+
+
+def _fetch(yolo: Yolo, name: str, weights: Path) -> list[Step]:
+    """The step that downloads the weights; none where they are the application's own, of a model that no catalogue knows."""
+    source = yolo.model_source.download_url or yolo.model_source.base_model
+    try:
+        files_of(source)
+    except InputError as error:
+        if weights.is_file():
+            return []
+        raise InputError(
+            f"vision.yolo.model_source: {error}; weights of your own are taken from pt_model_path, where there is no {weights}"
+        ) from error
+    return [Step(f"{name}/fetch", name, "fetch", ("download", source, "-o", str(weights)), (), (weights,))]
 
 
 def _size_flags(yolo: Yolo) -> list[str]:

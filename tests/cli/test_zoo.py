@@ -8,6 +8,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from rtx import needs_rtx
+from shared import SHARED
 
 from trtzoo.cli import main
 from trtzoo.zoo.single import read_config, single_steps
@@ -15,6 +17,8 @@ from trtzoo.zoo.single import read_config, single_steps
 pytest.importorskip("pytask_parallel", reason="`pip install trtzoo[zoo]`")
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+WEIGHTS = SHARED / "golden" / "ul_v8_detect_nc3" / "model.pt"
+"""A checkpoint of 0.7 MiB."""
 
 
 @pytest.fixture
@@ -142,7 +146,37 @@ def test_download_only_fetches_once_and_force_fetches_again(tmp_path, capsys):
     assert states == ["done", "unchanged", "done", "unchanged"]
 
 
+def test_weights_of_ones_own_are_taken_as_they_are(tmp_path):
+    path = Path(write(tmp_path, CONFIG.replace("yolo11n-pose", "people"), "config.yaml"))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "people.pt").write_bytes(b"trained here")
+    assert [step.kind for step in single_steps(read_config(path), tmp_path)] == ["convert", "build"]
+
+
+@needs_rtx
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="no ../shared/golden: a checkpoint to convert")
+def test_a_config_goes_on_with_the_phase_that_was_not_done(tmp_path, capsys):
+    """Each run stands for one that was broken off, or says what is to be done again; what it did, in order."""
+    text = CONFIG.replace("base_model: yolo11n-pose", f"base_model: x, download_url: '{WEIGHTS.as_uri()}'")
+    build = ["zoo", "build", "--config", write(tmp_path, text, "config.yaml"), "--target", "tensorrt-rtx", "--json"]
+    models = tmp_path / "models"
+
+    def done(*flags):
+        assert main([*build, *flags]) == 0
+        return [step["kind"] for step in json.loads(capsys.readouterr().out)["steps"] if step["state"] == "done"]
+
+    assert done("--download-only") == ["fetch"]
+    assert done() == ["convert", "build"]
+    assert json.loads((models / "shapes.engine.json").read_text())["meta"]["batch"] == 2
+    (models / "shapes.engine").unlink()
+    assert done() == ["build"]
+    assert done() == []
+    assert done("--force-convert") == ["convert", "build"]
+    assert done("--force-all", "--skip-verify") == ["fetch", "convert", "build"]
+
+
 CONFIG_MISTAKES = {
+    "weights that nobody knows": (CONFIG.replace("yolo11n-pose", "peple"), "no model 'peple' in the catalogue"),
     "no such part": ("camera: {}\n", "has no vision.yolo"),
     "no engine": (CONFIG.replace("shapes.engine", "shapes.trt"), "models/shapes.trt is no .engine"),
     "int8 without pictures": (CONFIG.replace("FP16", "INT8"), "names no pictures to calibrate with"),
