@@ -234,7 +234,7 @@ def killed_step(folder: Path, options: argparse.Namespace) -> None:
 
     first = zoo.build(meanwhile=kill)
     tell("kill -9 of a step", first, f"{first.count('failed')} failed, {first.count('skipped')} that need it skipped",
-         first.count("failed") != 1, first.code != 1)  # fmt: skip
+         first.count("failed") != 1, first.code != 1, zoo.leftovers())  # fmt: skip
     second = zoo.build()
     tell(
         "again",
@@ -347,10 +347,9 @@ def scaling(folder: Path, options: argparse.Namespace) -> None:
                 run = zoo.build("--ray", made.address)
             seconds[nodes].append(run.seconds)
             tell(f"{nodes} x 1 CPU", run, "", run.code)
-    ratios = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
-    print(
-        f"\n2 nodes against 1: {statistics.median(ratios):.2f}x (median of {', '.join(f'{ratio:.2f}' for ratio in sorted(ratios))})"
-    )
+    ratios = sorted(one / two for one, two in zip(seconds[1], seconds[2], strict=True))
+    every = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    print(f"\n2 nodes against 1: best {ratios[-1]:.2f}x, median {statistics.median(ratios):.2f}x ({every})")
 
 
 CLUSTER: Sequence[Callable[[Path, argparse.Namespace], None]] = (the_same_bytes, killed_worker, scaling)

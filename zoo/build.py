@@ -142,6 +142,7 @@ def run_steps(
         tasks = [_task(pytask, step, record) for step in steps]
         with _stoppable(record):
             session = _build(pytask, tasks, state, workers, dry_run)
+        sweep(steps)
         if record.interrupted:
             raise KeyboardInterrupt
         states = {entry.task.name: entry.outcome.name for entry in session.execution_reports}
