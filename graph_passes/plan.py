@@ -1,6 +1,7 @@
 """The order of the passes.
 
-    read -> thresholds -> simplify -> measure -> class thresholds -> NMS -> threshold inputs -> layout -> INT8 -> half -> uint8 input
+    read -> what the target cannot do -> thresholds -> simplify -> measure -> class thresholds -> NMS -> threshold inputs
+    -> layout -> INT8 -> half -> uint8 input
 
 Simplifying comes before everything that adds nodes of our own, which need none. Measuring runs the network as it was read.
 Thresholds of classes filter the raw scores, so they stand before NMS. INT8 and half precision come after NMS, which they must see
@@ -29,6 +30,7 @@ def plan(
     target = settings.parsed_target
     order = (
         integer.refused(target),
+        nms.kept(settings.end2end, target),
         thresholds.changed(settings.thresholds),
         simplify.simplified(settings.simplify),
         half.measured(settings.half, find_overflow),

@@ -18,7 +18,7 @@ from ..model import Model, Pass
 from ..settings import EndToEnd
 from .assembly import assemble
 from .candidates import Survivors
-from .choose import choose
+from .choose import choose, refuse_kept
 from .raw_heads import Heads, find_heads
 from .routes import efficient, efficient_idx, no_suppression, onnx_operator, plain, static
 
@@ -41,6 +41,18 @@ def added(wanted: EndToEnd | None, target: Target, layout: Layout | None) -> Pas
         if model.meta.end2end:
             raise InputError(f"{model.where} is end to end already; leave --end2end out, or convert the original model")
         return model.with_meta(*add_nms(model.graph, model.meta, wanted.settings, target, layout or "separate"))
+
+    return step
+
+
+def kept(wanted: EndToEnd | None, target: Target) -> Pass | None:
+    """The pass that looks whether the target can do the NMS that a graph holds already, and leaves the graph as it is."""
+    if wanted is not None or not target.library:
+        return None
+
+    def step(model: Model) -> Model:
+        refuse_kept(model.meta, target, model.where)
+        return model
 
     return step
 

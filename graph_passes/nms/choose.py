@@ -35,6 +35,17 @@ def choose(meta: ModelMeta, settings: NmsSettings, target: Target) -> tuple[Rout
     return settings.route, f"--nms {settings.route} for {target}, as asked{_caution(settings.route, target)}"
 
 
+def refuse_kept(meta: ModelMeta, target: Target, where: str) -> None:
+    """Raise UnsupportedError where a finished graph holds an NMS that the target cannot do."""
+    if meta.nms is None:
+        return
+    obstacle = OBSTACLES[meta.nms.route](meta, meta.nms, target)
+    if obstacle:
+        raise UnsupportedError(
+            f"{where} holds the NMS of route {meta.nms.route}: {obstacle}; convert the original model with --end2end --target {target}"
+        )
+
+
 def _preferred(meta: ModelMeta, settings: NmsSettings, wanted: Suppression, target: Target) -> tuple[Route, str]:
     """The first route without an obstacle, and why it comes first."""
     few = wanted.topk_all <= MOST_ROWS and (settings.candidates or 0) <= MOST_CANDIDATES

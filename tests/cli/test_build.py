@@ -139,6 +139,18 @@ def test_an_engine_cannot_be_built_again(capsys):
     assert left() == ["x.engine"]
 
 
+def test_a_graph_whose_nms_the_target_cannot_do_is_refused(capsys):
+    assert main(["convert", MODEL, *SMALL, "--end2end", "--nms", "efficient", "--target", "tensorrt:8.6"]) == 0
+    assert "raw heads" not in capsys.readouterr().err
+    again = ["convert", "shapes.onnx", "-o", "half.onnx", "--half", "--target"]
+    assert main([*again, "tensorrt-rtx"]) == 1
+    said = "shapes.onnx holds the NMS of route efficient: tensorrt-rtx has no EfficientNMS_TRT plugin; convert the original"
+    assert said in capsys.readouterr().err
+    assert left() == ["shapes.onnx"]
+    assert main([*again, "tensorrt:10.3"]) == 0
+    assert "raw heads" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("output", ["x.engine", "x.plan", "x.trt"])
 def test_convert_to_an_engine_says_what_to_type(output, capsys):
     assert main(["convert", MODEL, "-o", output]) == 1

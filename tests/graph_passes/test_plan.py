@@ -46,11 +46,14 @@ SAID = PassSettings(
     simplify=True,
 )
 """Everything that goes together."""
-DRESSED = PassSettings(thresholds=NewThresholds(0.5), layout="ultralytics", half=Half(), simplify=True)
+DRESSED = PassSettings(
+    thresholds=NewThresholds(0.5), target="tensorrt:10.3", layout="ultralytics", half=Half(), simplify=True
+)
 """... and what belongs to a file whose NMS is in it already."""
 
 PAIRS = (
     ("integer.refused", "simplify.simplified", "a file that is refused costs no time"),
+    ("nms.kept", "simplify.simplified", "likewise"),
     ("thresholds.changed", "simplify.simplified", "constants are found by name before they are folded"),
     ("simplify.simplified", "half.measured", "the network that is measured is the one that is written"),
     ("simplify.simplified", "nms.added", "what is added needs none, and folding would undo its names"),
@@ -87,7 +90,8 @@ def test_the_order_of_each_pair(first: str, second: str, why: str) -> None:
 def test_every_two_passes_that_stand_beside_each_other_are_pinned() -> None:
     """So that no two of them can change places: all but those that do not see each other."""
     free = {
-        ("integer.refused", "thresholds.changed"), ("half.measured", "int8.measured"),
+        ("integer.refused", "thresholds.changed"), ("integer.refused", "nms.kept"), ("nms.kept", "thresholds.changed"),
+        ("half.measured", "int8.measured"),
         ("int8.measured", "class_thresholds.filtered"), ("thresholds.made_inputs", "int8.quantised"),
         ("int8.measured", "dressing.dressed"), ("dressing.dressed", "int8.quantised"),
     }  # fmt: skip

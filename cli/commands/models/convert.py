@@ -69,12 +69,12 @@ def _convert(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     output = options.output or Path(f"{options.model.stem}.onnx")
     batch = None if options.dynamic else options.batch_size or 1
     settings = conversion_settings(options, options.target or "onnxruntime", batch)
-    if options.target and not options.end2end:
-        console.note("--target: checked, but raw heads are the same for every target; NMS in the graph is --end2end")
     with console.progress("converting") as report:
         done = convert(options.model, output, settings, report)
     for note in done.notes:
         console.note(note)
+    if options.target and not done.meta.end2end:
+        console.note("--target: checked, but raw heads are the same for every target; NMS in the graph is --end2end")
     values = done.document()
     size = values["bytes"] / 2**20
     line = f"{done.path}: {done.meta.family} {done.meta.task}, {done.nodes} nodes, {size:.1f} MiB, {done.seconds:.2f} s"
