@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from ..files import sha256_of, staged
 from ..graph.weights import Array
 from .datasets.truth import Dataset, Sample
 from .datasets.yolo_txt import label_file, parse_row, parts_in, read_data_yaml
+
+Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,16 @@ class Checked:
     problems: list[Problem] = field(default_factory=list)
 
 
-def check_dataset(path: Path, task: str, parts: Sequence[str] = ("train", "val", "test")) -> Checked:
+def check_dataset(
+    path: Path, task: str, parts: Sequence[str] = ("train", "val", "test"), report: Report | None = None
+) -> Checked:
     """Read every picture and label of a data yaml's parts.
 
     Args:
         path: the data yaml.
         task: "detect", "pose", "segment" or "obb": what a line of labels means.
         parts: that are looked at, where the yaml has them.
+        report: is told the share of the pictures that were looked at, and the part.
 
     Raises:
         InputError: the yaml itself is damaged, or has none of the parts.
@@ -65,13 +70,18 @@ def check_dataset(path: Path, task: str, parts: Sequence[str] = ("train", "val",
         )
     checked = Checked(found[0][1].names)
     copies: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+    total, seen = sum(len(part.samples) for _, part in found), 0
     for name, part in found:
         checked.pictures[name] = len(part.samples)
         for sample in part.samples:
+            seen += 1
+            if report:
+                report(seen / total, name)
             _check_sample(sample, part, task, checked)
             if sample.path.is_file():
                 copies[sha256_of(sample.path)].append((name, sample.path))
-    checked.problems += [*_copies(copies), *_strays(tuple(sample.path for _, part in found for sample in part.samples))]
+    checked.problems += [*_copies(copies), *_strays([sample.path for _, part in found for sample in part.samples])]
+    checked.problems = list(dict.fromkeys(checked.problems))
     return checked
 
 
@@ -175,6 +185,7 @@ def draw_histogram(checked: Checked, path: Path) -> None:
     bars = axes.barh(range(len(counts)), counts)
     axes.bar_label(bars, padding=2, fontsize=7)
     axes.set_yticks(range(len(counts)), checked.names, fontsize=7)
+    axes.margins(y=0.5 / len(counts))
     axes.invert_yaxis()
     axes.set_xlabel("objects")
     with staged(path) as temporary:

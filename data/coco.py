@@ -128,7 +128,7 @@ def _files(path: Path) -> Sequence[Path]:
 
 def _read(file: Path) -> Record:
     try:
-        document = json.loads(file.read_text(encoding="utf-8-sig"))
+        document = json.loads(file.read_text(encoding="utf-8-sig"), parse_constant=_no_number)
     except (OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read as JSON: {error}; mend or remove it") from error
     if not isinstance(document, dict):
@@ -138,6 +138,10 @@ def _read(file: Path) -> Record:
     return document
 
 
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
 def _pictures(document: Record, file: Path, first: int) -> Iterator[LabelledPicture]:
     """The pictures of one file; those of a file about one picture are numbered from `first` on."""
     images = document.get("images") or [document.get("image") or {}]
@@ -145,7 +149,10 @@ def _pictures(document: Record, file: Path, first: int) -> Iterator[LabelledPict
     by_image: dict[Any, list[Record]] = {}
     for record in document["annotations"]:
         by_image.setdefault(None if single else record.get("image_id"), []).append(record)
-    for image in images:
+    left_out = [*document.get("left_out", ())]
+    for number in by_image.keys() - {None if single else image.get("id") for image in images}:
+        left_out += ["objects of a picture that the file does not list"] * len(by_image[number])
+    for place, image in enumerate(images):
         sides: list[Any] = [image.get(side) or document.get(side) for side in ("height", "width")]
         yield LabelledPicture(
             str(image.get("file_name") or f"{file.stem}.jpg"),
@@ -153,7 +160,7 @@ def _pictures(document: Record, file: Path, first: int) -> Iterator[LabelledPict
             (int(sides[0]), int(sides[1])) if all(sides) else None,
             tuple(by_image.get(None if single else image.get("id"), ())),
             str(file),
-            tuple(document.get("left_out", ())),
+            tuple(left_out if place == 0 else ()),
         )
 
 

@@ -57,11 +57,12 @@ def json_to_yolo(source: Path, folder: Path, task: str | None = None, names: Seq
     pages = _pages(read_labels(source))
     _check_stems(pages, source)
     classes = tuple(names) if names else tuple(sorted({label for page in pages for label, _ in page.objects}))
+    left = Counter(phrase for page in pages for phrase in page.left_out)
     if not classes:
-        raise InputError(f"{source} labels no object, so there is nothing to write")
+        why = "".join(f" ({count} x left out: {phrase})" for phrase, count in left.items())
+        raise InputError(f"{source} labels no object{why}, so there is nothing to write")
     kind = task or ("pose" if any(item.keypoints for page in pages for _, item in page.objects) else "detect")
     points = _points(pages, source) if kind == "pose" else 0
-    left = Counter(phrase for page in pages for phrase in page.left_out)
     numbers = {name: number for number, name in enumerate(classes)}
     files = {Path(page.name).stem: _rows(page, numbers, _WRITERS[kind], points, left) for page in pages}
     make_folder(folder)

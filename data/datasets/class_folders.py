@@ -18,7 +18,7 @@ def read_class_folders(path: Path, split: str) -> Dataset:
     root = path / split if (path / split).is_dir() else path
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
     if not folders:
-        raise InputError(f"--data {path}: a classifier's pictures lie in one folder a class, and there is none")
+        raise InputError(f"{path}: a classifier's pictures lie in one folder a class, and there is none")
     names = tuple(folder.name for folder in folders)
     files = [
         (file, number)

@@ -25,7 +25,7 @@ def load_dataset(path: Path, task: str, images: Path | None = None, split: str =
         InputError: it is none of these, or holds no labelled picture.
     """
     if not path.exists():
-        raise InputError(f"--data {path}: no such file or folder; give a data yaml, COCO JSON or a folder")
+        raise InputError(f"{path}: no such file or folder; give a data yaml, COCO JSON or a folder")
     if task == "classify":
         dataset = read_class_folders(path, split)
     elif path.suffix.lower() in (".yaml", ".yml"):
@@ -33,7 +33,7 @@ def load_dataset(path: Path, task: str, images: Path | None = None, split: str =
     elif path.is_dir() or path.suffix.lower() == ".json":
         dataset = read_json(path, images)
     else:
-        raise InputError(f"--data {path} is neither a .yaml, a .json nor a folder")
+        raise InputError(f"{path} is neither a .yaml, a .json nor a folder")
     if not dataset.samples:
-        raise InputError(f"--data {path} holds no picture for the split {split!r}; check its paths")
+        raise InputError(f"{path} holds no picture for the split {split!r}; check its paths")
     return dataset

@@ -114,6 +114,12 @@ def test_lines_of_another_task_are_found(dataset):
     assert found(dataset, "obb") == ["label", "label"]
 
 
+def test_a_fault_in_a_picture_of_two_parts_is_said_once(dataset):
+    label("1 0.5 0.5 0 0.4\n")(dataset)
+    (dataset / "data.yaml").write_text("train: images/train\nval: images/train\nnames: [cat, dog]\n")
+    assert found(dataset) == ["label", "leak", "leak"]
+
+
 def test_a_yaml_without_parts_is_refused(dataset):
     (dataset / "data.yaml").write_text("names: [cat, dog]\n")
     with pytest.raises(InputError, match="has none of train, val, test"):

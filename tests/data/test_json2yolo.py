@@ -156,7 +156,19 @@ def test_run_lengths_become_the_outline_of_their_greatest_part(tmp_path):
     assert done.notes == ()
 
 
+def test_objects_of_a_picture_that_is_not_listed_are_said(tmp_path):
+    images = [{"id": number, "file_name": f"{number}.jpg", "width": 2, "height": 2} for number in (7, 8)]
+    stranger = {"image_id": 9, "category_id": 18, "bbox": [0, 0, 1, 1]}
+    done, files = converted(tmp_path, coco(box(0, 0, 2, 2), stranger, stranger, images=images))
+    assert files == {"7.txt": ["0 0.5 0.5 1 1"], "8.txt": []}
+    assert done.notes == ("2 x left out: objects of a picture that the file does not list",)
+
+
 MISTAKES = {
+    "a value that is no number": (
+        '{"annotations": [{"bbox": [NaN, 1, 1, 1]}]}',
+        "cannot be read as JSON: NaN is no number",
+    ),
     "broken JSON": ("{", r"labels\.json cannot be read as JSON"),
     "a list": ("[]", "holds a list"),
     "another JSON": ('{"a": 1}', "neither 'annotations' nor 'shapes'"),

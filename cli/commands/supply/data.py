@@ -91,7 +91,8 @@ def _check(options: argparse.Namespace) -> int:
     from .... import console
     from ....data.check import check_dataset, draw_histogram
 
-    checked = check_dataset(options.data, options.task)
+    with console.progress("checking") as report:
+        checked = check_dataset(options.data, options.task, report=report)
     if options.histogram:
         draw_histogram(checked, options.histogram)
     if options.json:
