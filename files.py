@@ -128,11 +128,11 @@ STAND_INS = (
 """What lies under a file's name when it was not really fetched, by its first bytes."""
 
 
-def refuse_stand_in(path: Path, head: bytes) -> None:
+def refuse_stand_in(path: StrPath, head: bytes) -> None:
     """Name what lies there in place of a file.
 
     Args:
-        path: of the file, for the message.
+        path: of the file, or its URL, for the message.
         head: its first bytes.
 
     Raises:

@@ -8,8 +8,10 @@ then, it starts over. Only a complete file whose length and SHA-256 are right ge
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from ..errors import InputError
-from ..files import make_folder, sha256_of, staged
+from ..files import make_folder, refuse_stand_in, sha256_of, staged
 from .catalogue import CatalogueFile, find_model
 from .remote import open_url, said
 
@@ -73,6 +75,12 @@ def cache_folder() -> Path:
     return Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trtzoo"
 
 
+def _place_in_cache(source: str) -> Path:
+    """Folder of a download: one for the catalogue, and one for each URL, since many files are called best.pt."""
+    weights = cache_folder() / "weights"
+    return weights / hashlib.sha256(source.encode()).hexdigest()[:12] if "://" in source else weights
+
+
 def files_of(source: str) -> tuple[CatalogueFile, ...]:
     """The files that a catalogue name or a URL stands for.
 
@@ -115,7 +123,9 @@ def download(
         if len(files) > 1:
             raise InputError(f"-o {folder} is one file, and {source} has {len(files)}; name a folder")
         files, folder = (replace(files[0], name=folder.name),), folder.parent
-    folder = make_folder(folder or cache_folder() / "weights")
+    folder = make_folder(folder or _place_in_cache(source))
+    if sha256 and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise InputError(f"--sha256 {sha256} is no SHA-256, which has 64 hexadecimal digits; give the whole sum")
     if sha256 and len(files) > 1:
         raise InputError(f"--sha256 is for one file; {source} has {', '.join(file.name for file in files)}")
     if "://" not in source:
@@ -177,7 +187,24 @@ def _kept(path: Path, wanted: str) -> Download:
 
 
 def _fetched(file: CatalogueFile, wanted: str, path: Path, progress: Progress | None) -> Download:
-    url, part = file.url, path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        _bring(file.url, part, progress)
+        found = sha256_of(part)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}; choose another place with -o") from error
+    if wanted and found != wanted:
+        _drop(part)
+        raise InputError(f"{file.url}: the file that came has SHA-256 {found}, not {wanted}; it was not kept")
+    _refuse_page(file, part)
+    with staged(path) as temporary:
+        part.replace(temporary)
+    _note_of(part).unlink(missing_ok=True)
+    return Download(path, found, cached=False, verified=bool(wanted))
+
+
+def _bring(url: str, part: Path, progress: Progress | None) -> None:
+    """All of a file, by what its scheme needs."""
     scheme = urlsplit(url).scheme
     if scheme == "file":
         _copy(url, part)
@@ -185,14 +212,19 @@ def _fetched(file: CatalogueFile, wanted: str, path: Path, progress: Progress | 
         _fetch(url, part, progress)
     else:
         _copy_from_store(url, part, progress)
-    found = sha256_of(part)
-    if wanted and found != wanted:
+
+
+def _refuse_page(file: CatalogueFile, part: Path) -> None:
+    """Keep no web page under the name of a model: that of a login, of a quota, or of the file's own description."""
+    if Path(file.name).suffix.lower() not in MODEL_SUFFIXES:
+        return
+    with part.open("rb") as stream:
+        head = stream.read(64)
+    try:
+        refuse_stand_in(file.url, head)
+    except InputError:
         _drop(part)
-        raise InputError(f"{url}: the file that came has SHA-256 {found}, not {wanted}; it was not kept")
-    with staged(path) as temporary:
-        part.replace(temporary)
-    _note_of(part).unlink(missing_ok=True)
-    return Download(path, found, cached=False, verified=bool(wanted))
+        raise
 
 
 def _mirrored(file: CatalogueFile) -> str:
@@ -241,7 +273,8 @@ def _fetch(url: str, part: Path, progress: Progress | None) -> None:
             failures = 0 if _size(part) > before else failures + 1
             if failures:
                 time.sleep(_pause(failures))
-    raise InputError(f"{url} cannot be fetched: {problem}; try again later (what came so far is kept), or set {MIRROR}")
+    kept = " (what came so far is kept)" if _size(part) else ""
+    raise InputError(f"{url} cannot be fetched: {problem}; try again later{kept}, or set {MIRROR}")
 
 
 def _pause(failures: int) -> float:
@@ -250,8 +283,13 @@ def _pause(failures: int) -> float:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
+    """What lies below an error of the network libraries, without the names of their objects."""
+    inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    cause = getattr(inner, "reason", None) or inner
+    proxy = getattr(cause, "original_error", None)
+    text = str(proxy or (cause.args[0] if cause.args else "") or type(error).__name__).splitlines()[0]
+    text = re.sub(r"^\w+\(.*?\): ", "", text).rstrip(".")
+    return f"the proxy does not answer: {text}"[:200] if proxy else text[:200]
 
 
 def _attempt(session: requests.Session, url: str, part: Path, progress: Progress | None) -> None:

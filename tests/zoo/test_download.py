@@ -234,11 +234,47 @@ def test_what_cannot_be_fetched_leaves_no_file(server, tmp_path, plan, message, 
     assert requests is None or len(server.served.ranges) == requests
 
 
-def test_a_server_that_is_not_there_is_named(tmp_path, monkeypatch):
+REASONS = {
+    "nobody listens": ("http://127.0.0.1:9/x.pt", "", "Failed to establish a new connection: .*refused"),
+    "no such host": ("http://nowhere.invalid/x.pt", "", "Failed to resolve 'nowhere.invalid'.*"),
+    "a proxy that does not answer": (
+        "http://nowhere.invalid/x.pt",
+        "http://127.0.0.1:9",
+        "the proxy does not answer: .*refused",
+    ),
+}
+
+
+@pytest.mark.parametrize(("url", "proxy", "reason"), REASONS.values(), ids=REASONS)
+def test_a_server_out_of_reach_is_named_with_the_reason_and_no_more(tmp_path, monkeypatch, url, proxy, reason):
     monkeypatch.setattr(module, "_pause", lambda failures: 0.0)
-    monkeypatch.delenv("http_proxy", raising=False)
-    with pytest.raises(InputError, match=r"http://127\.0\.0\.1:9/x\.pt cannot be fetched"):
-        download("http://127.0.0.1:9/x.pt", tmp_path)
+    for name in ("HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(InputError) as caught:
+        download(url, tmp_path)
+    said = rf"{re.escape(url)} cannot be fetched: {reason}; try again later, or set TRTZOO_MIRROR"
+    assert re.fullmatch(said, str(caught.value)), caught.value
+    assert "object at" not in str(caught.value) and "Pool" not in str(caught.value)
+
+
+def test_a_web_page_is_not_kept_as_a_model(server, tmp_path):
+    server.served.data = b"<!DOCTYPE html><title>Quota exceeded</title>"
+    with pytest.raises(InputError, match=r"model\.pt: this is a web page"):
+        fetch(server, tmp_path)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_sum_that_is_none_is_refused_before_anything_is_fetched(server, tmp_path):
+    with pytest.raises(InputError, match="--sha256 abc is no SHA-256"):
+        fetch(server, tmp_path, sha256="abc")
+    assert server.served.ranges == []
+
+
+def test_a_part_that_cannot_be_written_is_one_line(server, tmp_path):
+    (tmp_path / ".model.pt.part").mkdir()
+    with pytest.raises(InputError, match=r"cannot write .*model\.pt: Is a directory"):
+        fetch(server, tmp_path)
 
 
 def test_a_file_of_another_sum_is_not_kept(server, tmp_path):
@@ -297,11 +333,24 @@ def test_a_file_url_of_nothing_is_named(tmp_path):
     assert leftovers(tmp_path) == []
 
 
+def test_two_urls_of_one_name_do_not_share_a_place_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(module.HOME, str(tmp_path / "home"))
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "best.pt").write_bytes(name.encode())
+    for _ in range(2):
+        for name in "ab":
+            (done,) = download((tmp_path / name / "best.pt").as_uri())
+            assert done.path.name == "best.pt"
+            assert done.path.read_bytes() == name.encode()
+    assert done.cached
+
+
 def test_the_cache_is_where_the_user_says(tmp_path, monkeypatch):
     monkeypatch.setenv(module.HOME, str(tmp_path / "home"))
     (tmp_path / "m.pt").write_bytes(DATA)
     (done,) = download((tmp_path / "m.pt").as_uri())
-    assert done.path == tmp_path / "home" / "weights" / "m.pt"
+    assert done.path.is_relative_to(tmp_path / "home" / "weights")
     monkeypatch.delenv(module.HOME)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_folder() == tmp_path / "xdg" / "trtzoo"
