@@ -68,7 +68,9 @@ class Calibration:
             )
         if self.unreadable:
             first = next(iter(self.unreadable.values()))
-            notes.append(f"INT8: {len(self.unreadable)} pictures could not be read, the first: {first}")
+            count = len(self.unreadable)
+            what = "1 picture" if count == 1 else f"{count} pictures"
+            notes.append(f"INT8: {what} could not be read, the first: {first}")
         return (*notes, *self.recovered)
 
 

@@ -20,6 +20,8 @@ from ...files import sha256_of
 from ...graph.weights import Array
 
 SEED = 0
+SHARE = 12
+"""One in so many pictures is held out where there are too few for both."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def choose(path: Path, count: int, held_out: int, seed: int = SEED) -> Sample:
     files = _find(path)
     order = sorted(files, key=lambda file: str(file))
     random.Random(seed).shuffle(order)
-    apart = min(held_out, max(len(order) - count, len(order) // 12))
+    apart = min(held_out, max(len(order) - count, len(order) // SHARE))
     end = len(order) - apart
     return Sample(tuple(order[: min(count, end)]), tuple(order[end:]), len(order))
 

@@ -17,12 +17,16 @@ from ...graph_passes.precision.qdq.insert import Quantisation, to_int8
 from .calibrate import Calibration, calibrate
 from .correction.bias import corrected_biases
 from .judging.compare import Comparison, compare_models
-from .pictures import PictureReader, with_letterbox
+from .pictures import SHARE, PictureReader, with_letterbox
 from .progress import Progress, no_progress
 from .ranges import cache
 from .ranges.every import every_threshold
 from .ranges.files import write_tensorrt_cache
 from .settings import CalibrationSettings
+
+UNCOMPARED = (
+    f"INT8: not compared with FP32, for no picture is left over; from {SHARE} pictures on, some are kept for that"
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,12 @@ class Quantised:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know, a sentence each."""
-        return (*self.calibration.notes, *(self.comparison.notes() if self.comparison else ()))
+        return (*self.calibration.notes, *(self.comparison.notes() if self.comparison else self._uncompared))
+
+    @property
+    def _uncompared(self) -> tuple[str, ...]:
+        sample = self.calibration.sample
+        return (UNCOMPARED,) if 0 < sample.found < SHARE else ()
 
 
 def quantise(

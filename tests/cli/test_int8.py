@@ -30,10 +30,21 @@ def test_int8_in_one_go(tmp_path, capsys):
     said = capsys.readouterr()
     assert "INT8: 18 layers, 17 quantised tensors, 2 kept (final layer)" in said.err
     assert "calibrated on 6 of 6 pictures" in said.err
+    assert "not compared with FP32, for no picture is left over; from 12 pictures on" in said.err
     assert operators("s.onnx").count("QuantizeLinear") == 17
     properties = {entry.key: entry.value for entry in onnx.load("s.onnx").metadata_props}
     assert from_properties(properties, "s.onnx").precision == "int8"
     assert len(list(Path("caches").glob("shapes.*.json"))) == 1
+
+
+def test_with_a_dozen_pictures_one_is_kept_for_the_comparison(capsys):
+    paths = [f"{file}\n" for file in sorted(Path(PICTURES).glob("*.jpg"))] * 2
+    Path("list.txt").write_text("".join(paths))
+    assert main(["calibrate", MODEL, *SMALL, "--calib-path", "list.txt", "--recover", "none"]) == 0
+    said = capsys.readouterr().err
+    assert "calibrated on 11 of 12 pictures" in said
+    assert "INT8 against FP32 on 1 picture not calibrated with" in said
+    assert "not compared" not in said
 
 
 def test_calibrate_then_convert_takes_its_ranges(capsys):
@@ -179,4 +190,4 @@ def test_unreadable_pictures_are_told_again_from_the_cache(tmp_path, capsys):
         said.append(capsys.readouterr().err)
     assert "ranges from caches/" in said[1]
     assert "calibrated on 1 of 2 pictures" in said[1]
-    assert f"1 pictures could not be read, the first: {folder / 'b.jpg'}" in said[1]
+    assert f"1 picture could not be read, the first: {folder / 'b.jpg'}" in said[1]

@@ -62,8 +62,9 @@ class Comparison:
 
     def notes(self) -> tuple[str, ...]:
         """What the user should know, a sentence each."""
+        pictures = "1 picture" if self.pictures == 1 else f"{self.pictures} pictures"
         found = (
-            f"INT8 against FP32 on {self.pictures} pictures not calibrated with: {self.matched} of {self.reference} detections "
+            f"INT8 against FP32 on {pictures} not calibrated with: {self.matched} of {self.reference} detections "
             f"matched, {self.extra} new, scores {self.shift:+.3f} on average"
         )
         advice = (

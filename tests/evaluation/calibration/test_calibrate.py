@@ -137,7 +137,7 @@ def test_everything_at_once(pictures, tmp_path):
     notes = " ".join(done.notes)
     assert f"calibrated on {23 - len(done.unreadable)} of 25 pictures" in notes
     assert "are few" in notes
-    assert ("1 pictures could not be read" in notes) == bool(done.unreadable)
+    assert ("1 picture could not be read" in notes) == bool(done.unreadable)
     assert not done.cached
 
 
