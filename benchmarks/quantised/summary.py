@@ -194,3 +194,23 @@ def _effect(figures: Sequence[Figures], label: str, model: str, pairs: Sequence[
     risen = sum(value > 0 for value in agreement)
     cells = label, model, _signed(float(np.mean(lost))), _signed(float(np.mean(agreement))), f"{risen} of {len(pairs)}"
     return f"| {' | '.join(cells)} |"
+
+
+HEADS = (
+    "| model | biases as they were | corrected | less by | distilled as well | less by |",
+    "|---|---|---|---|---|---|",
+)
+
+
+def heads(figures: Sequence[Figures], distilled: str) -> list[str]:
+    """A Markdown table: the heads' error by recovery, of the models that were run with and without."""
+    found = {(one.model, one.recipe): one.nmse for one in figures}
+    lines = list(HEADS)
+    for model in dict.fromkeys(one.model for one in figures if one.recipe == "no recovery"):
+        before = found[model, "no recovery"]
+        cells = [model, _short(before)]
+        for recipe in (DEFAULT, distilled):
+            error = found.get((model, recipe))
+            cells += ["", ""] if error is None else [_short(error), f"{1 - error / before:.0%}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines

@@ -33,15 +33,21 @@ def test_the_page_shows_every_method_resize_head_and_recovery(model):
     assert "\n".join(lines) in PAGE
 
 
-@pytest.mark.parametrize("recipe", ["default", "mse"])
-def test_the_page_shows_the_models_by_the_two_best_methods(recipe):
+@pytest.mark.parametrize("recipe", ["default", "mse", "distilled r1"])
+def test_the_page_shows_the_models_by_the_best_recipes(recipe):
     lines = summary.rows(one for one in RECORD if one.recipe == recipe)
-    assert len(lines) == 7 or recipe != "default"
+    assert len(lines) > 2
     assert "\n".join(lines) in PAGE
 
 
 def test_the_page_shows_what_each_choice_brings():
     assert "\n".join(summary.effects(RECORD, ["yolov8n", "yolo11n-pose"])) in PAGE
+
+
+def test_the_page_shows_what_recovery_takes_off_the_heads_error():
+    lines = summary.heads(RECORD, "distilled r1")
+    assert len(lines) == 6
+    assert "\n".join(lines) in PAGE
 
 
 def test_an_effect_is_the_mean_over_pairs_that_differ_in_nothing_else():
