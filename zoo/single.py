@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ..contract.target import parse_target
 from ..errors import InputError, UnsupportedError
 from ..files import require_file
 from .download import files_of
@@ -85,9 +86,11 @@ def single_steps(yolo: Yolo, base: Path, target: str = "tensorrt", verify: bool 
         verify: let converting and building check what they wrote.
 
     Raises:
-        InputError: the engine's name does not end in `.engine`, or nobody knows where the weights come from.
+        InputError: a target without engines, a name that does not end in `.engine`, or nobody knows where the weights come from.
         UnsupportedError: INT8 without pictures to calibrate with.
     """
+    if parse_target(target).kind not in ("tensorrt", "tensorrt-rtx"):
+        raise InputError(f"--target {target} has no engines; choose tensorrt or tensorrt-rtx")
     engine = (base / yolo.model_path).resolve()
     if engine.suffix != ".engine":
         raise InputError(f"vision.yolo.model_path: {yolo.model_path} is no .engine; name the engine to build")

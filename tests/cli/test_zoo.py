@@ -175,6 +175,21 @@ def test_a_config_goes_on_with_the_phase_that_was_not_done(tmp_path, capsys):
     assert done("--force-all", "--skip-verify") == ["fetch", "convert", "build"]
 
 
+@pytest.mark.parametrize(("target", "said"), [("tensorrt-rtxx", "did you mean"), ("onnxruntime", "has no engines")])
+def test_a_target_without_engines_is_refused_at_once(tmp_path, capsys, target, said):
+    file = write(tmp_path, CONFIG, "config.yaml")
+    assert main(["zoo", "build", "--config", file, "--target", target]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_steps_that_were_skipped_are_not_said_to_be_done(folder, capsys):
+    model = "{name: bad, source: shapes.names, bundles: [triton]}"
+    assert main(["zoo", "build", write(folder, f"zoo: 1\nmodels:\n- {model}\n")]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "error: 1 of 2 steps failed, see above, 1 skipped that need them; the others are done"
+
+
 CONFIG_MISTAKES = {
     "weights that nobody knows": (CONFIG.replace("yolo11n-pose", "peple"), "no model 'peple' in the catalogue"),
     "no such part": ("camera: {}\n", "has no vision.yolo"),

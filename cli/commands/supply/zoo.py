@@ -176,7 +176,9 @@ def _tell(outcomes: Sequence[Outcome], output: Path, store: Store | None, option
     for outcome in failed:
         console.fault(f"{outcome.step.id}: {outcome.message}")
     if failed:
-        console.error(f"{len(failed)} of {len(outcomes)} steps failed, see above; the others are done")
+        skipped = sum(outcome.state == "skipped" for outcome in outcomes)
+        rest = f", {skipped} skipped that need them" if skipped else ""
+        console.error(f"{len(failed)} of {len(outcomes)} steps failed, see above{rest}; the others are done")
     return 1 if failed else 0
 
 
