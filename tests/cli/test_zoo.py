@@ -73,6 +73,11 @@ def test_a_dry_run_writes_nothing(folder, capsys):
     assert not (folder / "zoo" / "zoo.json").exists()
 
 
+def test_nothing_to_download_is_said(folder, capsys):
+    assert main(["zoo", "build", write(folder, TWO), "--download-only"]) == 0
+    assert capsys.readouterr().err == "note: nothing to download: every model is a file that is here\n"
+
+
 def test_a_mistake_in_the_file_is_one_line(folder, capsys):
     assert main(["zoo", "build", write(folder, "zoo: 1\nmodels:\n- {name: a, source: b, size: big}\n")]) == 1
     (line,) = capsys.readouterr().err.splitlines()

@@ -74,6 +74,8 @@ def _build(options: argparse.Namespace) -> int:
         "--target goes with --config; in a zoo.yaml, targets stand in the file",
     )
     steps, output, store = _steps(options)
+    if options.download_only and not steps:
+        console.note("nothing to download: every model is a file that is here")
     steps = chosen(steps, options.only)
     with _runner(options, output, store) as runner:
         steps, left_out = fitting(steps, runner.gpus if options.ray else options.gpu)
