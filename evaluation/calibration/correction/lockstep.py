@@ -24,6 +24,7 @@ class Segment:
         inputs: tensors that it reads.
         outputs: tensors that later segments read, `output` first.
         spent: tensors that no later segment reads.
+        nodes: that compute it, in the order of the graph.
     """
 
     cut: str
@@ -31,11 +32,13 @@ class Segment:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     spent: tuple[str, ...]
+    nodes: tuple[gs.Node, ...]
 
 
 def segments_of(graph: gs.Graph, cuts: Sequence[str]) -> list[Segment]:
     """Cut a graph behind these nodes, which are in the order of computation."""
     nodes = {node.name: node for node in graph.nodes}
+    place = {id(node): number for number, node in enumerate(graph.nodes)}
     done: set[int] = set()
     parts = [_missing(nodes[cut], done) for cut in cuts]
     reads = [_read_from_outside(part) for part in parts]
@@ -46,7 +49,8 @@ def segments_of(graph: gs.Graph, cuts: Sequence[str]) -> list[Segment]:
         output = nodes[cut].outputs[0].name
         outputs = (output, *(name for name in written if name in later and name != output))
         spent = {name for name in (*reads[index], output) if name not in later}
-        segments.append(Segment(cut, output, tuple(reads[index]), outputs, tuple(sorted(spent))))
+        ordered = sorted(part, key=lambda node: place[id(node)])
+        segments.append(Segment(cut, output, tuple(reads[index]), outputs, tuple(sorted(spent)), tuple(ordered)))
     return segments
 
 
@@ -100,11 +104,15 @@ class LayerwiseRun:
 
 
 def _part(graph: gs.Graph, segment: Segment) -> gs.Graph:
-    """The nodes of one segment as a graph of its own."""
-    part = graph.copy()
-    tensors = part.tensors()
-    part.inputs = [tensors[name] for name in segment.inputs]
-    for tensor in part.inputs:
-        tensor.inputs.clear()
-    part.outputs = [tensors[name] for name in segment.outputs]
-    return part.cleanup(remove_unused_graph_inputs=False)
+    """The nodes of one segment as a graph of its own; nothing else of the graph is copied, which may have hundreds of segments."""
+    tensors = {tensor.name: tensor for node in segment.nodes for tensor in (*node.inputs, *node.outputs)}
+    part = gs.Graph(
+        nodes=list(segment.nodes),
+        inputs=[tensors[name] for name in segment.inputs],
+        outputs=[tensors[name] for name in segment.outputs],
+        opset=graph.opset,
+        import_domains=graph.import_domains,
+        functions=graph.functions,
+        ir_version=graph.ir_version,
+    )
+    return part.copy()
