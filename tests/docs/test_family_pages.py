@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from original_outputs import write_checkpoint
+from pages import PAGES, ROOT, typed
 from rtx import needs_rtx
 from shared import GOLDEN, WEIGHTS
 
-ROOT = Path(__file__).resolve().parents[2]
 needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="torch is not installed (extra torch)")
 
 
@@ -36,7 +36,7 @@ def here(tmp_path, monkeypatch):
 
 def run_page(page: str) -> None:
     """Run the page's block of commands, stopping at the first that fails."""
-    [block] = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.M | re.S)
+    [block] = typed(page)
     done = subprocess.run(["sh", "-exc", block], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert list(Path().glob("*.engine")) and Path("OUT/model.onnx").is_file()
@@ -65,9 +65,6 @@ class TestPages:
     def test_yolov8(self, here):
         shutil.copy(WEIGHTS / "yolov8n.pt", "yolov8n.pt")
         run_page("yolov8.md")
-
-
-PAGES = [ROOT / "README.md", ROOT / "samples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

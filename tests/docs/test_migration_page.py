@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 from pathlib import Path
@@ -11,13 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pages import blocks, page
 from rtx import needs_rtx
 from shared import GOLDEN, WEIGHTS
 
 from trtzoo.cli.entry import main
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+PAGE = page("migration.md").read_text(encoding="utf-8")
 MODELS = {
     "yolov5s6_pose.pt": GOLDEN / "tipose_s6_ti_lite_relu" / "model.pt",
     "yolov8n.pt": WEIGHTS / "yolov8n.pt",
@@ -83,8 +82,8 @@ def as_runnable(line: str) -> list[str]:
 
 def test_the_pages_commands_are_those_of_the_pairs():
     """Each block of old commands has ours behind it."""
-    blocks = re.findall(r"^```\n(.*?)^```$", PAGE, re.M | re.S)
-    assert len(blocks) == 8 and all("python " in block and "trtzoo " in block for block in blocks)
+    pairs = [block.text for block in blocks(page("migration.md"))]
+    assert len(pairs) == 8 and all("python " in pair and "trtzoo " in pair for pair in pairs)
 
 
 @needs_rtx

@@ -5,17 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pages import ROOT, typed
 from shared import COCO, WEIGHTS
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "training-pose.md"
 STUBS = ROOT / "tests" / "support" / "stubs"
 PICTURES = 16
 CHECKPOINT = WEIGHTS / "yolo11n-pose.pt"
@@ -68,7 +66,7 @@ def _commands(folder: Path) -> None:
 
 
 def test_the_page_runs_from_labels_to_a_bundle(here):
-    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    blocks = typed("training-pose.md")
     assert len(blocks) == 4
     for block in blocks:
         done = subprocess.run(["sh", "-exc", block], capture_output=True, text=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pages import ROOT, typed
 from rtx import needs_rtx
 from shared import WEIGHTS
 
-ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
 POSE = WEIGHTS / "yolo11n-pose.pt"
 
@@ -36,10 +35,6 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.M | re.S)
-
-
 def run(block):
     done = subprocess.run(["sh", "-exc", block], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -51,8 +46,9 @@ def run(block):
 class TestZoo:
     def test_many_models(self, here):
         pytest.importorskip("pytask_parallel", reason="needs the extra zoo")
-        Path("zoo.yaml").write_text(blocks("zoo.md", "yaml")[0])
-        run(blocks("zoo.md", "sh")[0])
+        many, _, _ = typed("zoo.md")
+        Path("zoo.yaml").write_text(typed("zoo.md", "yaml")[0])
+        run(many)
         assert json.loads(Path("summary.json").read_text())["counts"].keys() == {"unchanged"}
         states = {step["id"]: step["state"] for step in json.loads(Path("zoo/zoo.json").read_text())["steps"]}
         assert {"signs/int8/calibrate", "people/fp32-onnxruntime/verify", "people/fetch"} <= states.keys()
@@ -61,13 +57,13 @@ class TestZoo:
 
     def test_one_engine_for_an_application(self, here):
         pytest.importorskip("pytask_parallel", reason="needs the extra zoo")
-        Path("config.yaml").write_text(blocks("zoo.md", "yaml")[1])
-        run(blocks("zoo.md", "sh")[1])
+        Path("config.yaml").write_text(typed("zoo.md", "yaml")[1])
+        run(typed("zoo.md")[1])
         assert Path("models/yolo11n-pose.engine.json").is_file()
 
     def test_downloads(self, here):
         (here / "best.pt").write_bytes(b"test")
-        printed = run(blocks("zoo.md", "sh")[2].replace("https://example.com", here.as_uri()))
+        printed = run(typed("zoo.md")[2].replace("https://example.com", here.as_uri()))
         assert "weights/yolo11n-pose.pt: 6.0 MiB, verified" in printed
         assert "models/best.pt: 0.0 MiB, verified" in printed
 
@@ -76,7 +72,7 @@ def test_the_page_of_labels(here):
     pytest.importorskip("matplotlib", reason="needs the extra val")
     (here / "pictures").rename(here / "images")
     (here / "images" / "labels.json").rename(here / "labels.json")
-    [block] = blocks("data.md", "sh")
+    [block] = typed("data.md")
     assert "62 objects, 0 pictures without any" in run(block)
     assert Path("classes.png").stat().st_size > 1000
     assert (len(list(Path("drawn").iterdir())), len(list(Path("drawn-json").iterdir()))) == (3, 1)
