@@ -22,7 +22,7 @@ LOG_EVERY = 10.0
 QUIET, USUAL, DETAILED = logging.ERROR, logging.INFO, logging.DEBUG
 """How much is said on stderr: errors only, what a user wants to know, or what the libraries below say too."""
 
-_FILE_ONLY = {"file_only": True}
+_FILE_ONLY, _TERMINAL_ONLY = {"file_only": True}, {"terminal_only": True}
 
 
 class _Terminal(logging.Handler):
@@ -37,6 +37,9 @@ class _Terminal(logging.Handler):
 
 class _LogFile(logging.FileHandler):
     """Lines with the time before them. A disk that fills up is said once, and does not end the work."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not getattr(record, "terminal_only", False)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         _log.removeHandler(self)
@@ -149,7 +152,7 @@ _KEPT: ContextVar[list[str] | None] = ContextVar("kept", default=None)
 def notes_kept(wanted: bool = True) -> Iterator[list[str]]:
     """Where notes are wanted for a document: a list of them, instead of log lines, within the block.
 
-    After an error there is no document, so they become log lines after all.
+    After an error there is no document, so they are said on stderr after all; a log file has had them all along.
     """
     kept: list[str] = []
     token = _KEPT.set(kept if wanted else None)
@@ -157,7 +160,7 @@ def notes_kept(wanted: bool = True) -> Iterator[list[str]]:
         yield kept
     except BaseException:
         for message in kept:
-            _log.info("note: %s", message)
+            _log.info("note: %s", message, extra=_TERMINAL_ONLY)
         raise
     finally:
         _KEPT.reset(token)

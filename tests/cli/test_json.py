@@ -53,6 +53,18 @@ def test_an_error_is_said_as_ever_and_notes_before_it_are_not_lost(tmp_path, cap
     assert last.startswith("error: ")
 
 
+@pytest.mark.parametrize("flags", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("failing", [True, False], ids=["failing", "done"])
+def test_the_log_has_each_note_once(failing, flags, tmp_path, capsys):
+    model, log = write(tmp_path, colour_network()), tmp_path / "run.log"
+    output = model if failing else tmp_path / "out.onnx"
+    command = ["convert", str(model), "--half-io", "-o", str(output), "--log-file", str(log), *flags]
+    assert main(command) == int(failing)
+    note = "note: --half-io: without effect, for want of --half"
+    assert [line.partition(" INFO ")[2] for line in log.read_text().splitlines() if "note:" in line] == [note]
+    assert capsys.readouterr().err.count(note) == (0 if flags and not failing else 1)
+
+
 @needs_rtx
 def test_build(tmp_path, capsys):
     engine = tmp_path / "a.engine"
