@@ -9,10 +9,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .. import __version__, console
 from ..errors import TrtZooError
+from .config import Source, only_command, save, supplied, value_refused, with_places
 from .flags import require
 from .general_flags import add_general, check_general
 from .parser import Parser
@@ -39,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = build_parser().parse_args(words)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        options = _parse(words)
         if options.version:
             return _version(options)
         require(options, options.run, "the following arguments are required: COMMAND")
@@ -53,10 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
 
 
+def _parse(words: list[str]) -> argparse.Namespace:
+    """What was typed; where no command was, that of the file of flags."""
+    parser = build_parser()
+    options = parser.parse_args(words)
+    if options.run is None and options.config_file and not options.version:
+        return build_parser().parse_args([*words, *only_command(parser, options.config_file)])
+    return options
+
+
 def _recorded(options: argparse.Namespace, words: Sequence[str]) -> int:
     """Run the command; the log file tells what was typed and how it ended."""
     start = time.monotonic()
     console.record(f"trtzoo {__version__}: trtzoo {without_secrets(shlex.join(words))}")
+    for key, place in supplied(options.parser):
+        console.detail(f"{key} from {place}")
     code = _run(options)
     console.record(f"exit code {code} after {time.monotonic() - start:.2f} s")
     return code
@@ -67,8 +80,11 @@ def _run(options: argparse.Namespace) -> int:
     try:
         code: int | None = options.run(options)
         sys.stdout.flush()
+        if options.save_config and save(options.save_config, options.root, options.parser, options):
+            console.note(f"{options.save_config} holds a password or token, and only its owner may read it")
     except TrtZooError as error:
-        return _fail(str(error))
+        require(options, not value_refused(error, options.parser), " ".join(str(error).split()))
+        return _fail(with_places(str(error), options.parser))
     except KeyboardInterrupt as interruption:
         return _fail(str(interruption) or "interrupted; nothing was left half written", INTERRUPTED)
     except BrokenPipeError:
@@ -103,23 +119,28 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--version", action="store_true", help="print the version, with --verbose also what is installed"
     )
-    parser.set_defaults(run=None, usage_error=parser.error)
+    parser.set_defaults(run=None, usage_error=parser.error, root=parser, parser=parser)
     add_general(parser, top=True)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in commands():
-        _add(subparsers, command)
+        _add(subparsers, command, Source(parser))
     return parser
 
 
-def _add(subparsers: Any, command: Command) -> None:
+def _add(subparsers: Any, command: Command, source: Source) -> None:
     parser = subparsers.add_parser(
         command.name, help=command.summary, description=command.summary, **_style(command.examples)
     )
     command.add_flags(parser)
     parser.set_defaults(run=command.run)
     for each in parser.tree():
-        each.set_defaults(usage_error=each.error)
+        each.before = source
+        each.set_defaults(usage_error=partial(_wrong, each), parser=each)
         add_general(each, top=False)
+
+
+def _wrong(parser: Parser, message: str) -> None:
+    parser.error(with_places(message, parser))
 
 
 def _style(examples: str) -> dict[str, Any]:

@@ -22,7 +22,8 @@ def main() -> None:
     """Run the command in the arguments."""
     parent = int(sys.argv[1])
     _die_with(parent)
-    sys.argv = ["trtzoo", *sys.argv[2:]]
+    # A step is what its command says: flags of a pyproject.toml here, or on another node, would go unrecorded.
+    sys.argv = ["trtzoo", "--config", os.devnull, *sys.argv[2:]]
     runpy.run_module("trtzoo", run_name="__main__", alter_sys=True)
 
 

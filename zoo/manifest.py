@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from ..contract.target import parse_target
+from ..contract.yaml_lines import Lines, read_node, value_of
 from ..errors import InputError, TrtZooError
 from ..files import require_file
 
@@ -127,9 +127,9 @@ def read_zoo(path: Path) -> Zoo:
         InputError: with the file, the line and what is wrong there.
     """
     require_file(path, "a zoo.yaml")
-    document, lines = _parse(path)
+    node, lines = read_node(path)
     try:
-        zoo = msgspec.convert(document, Zoo)
+        zoo = msgspec.convert(value_of(node, path), Zoo)
     except msgspec.ValidationError as error:
         raise InputError(_explained(path, str(error), lines)) from error
     _check(zoo, path, lines)
@@ -149,52 +149,6 @@ def json_schema() -> dict[str, Any]:
 def _over(model: Model, below: Settings) -> Model:
     missing = {key: getattr(below, key) for key in Settings.__struct_fields__ if getattr(model, key) is None}
     return msgspec.structs.replace(model, **missing)
-
-
-Lines = Mapping[str, int]
-"""Line of each value, by its path in the notation of msgspec's messages: `$.models[0].size`."""
-
-
-def _parse(path: Path) -> tuple[Any, Lines]:
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        lines = dict(_lines(node, "$")) if node else {}
-        return yaml.safe_load(text), lines
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8 (byte {error.start}); save it as such") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise InputError(f"{where}: {getattr(error, 'problem', None) or error}; mend the YAML") from error
-    except _DuplicateError as error:
-        raise InputError(f"{path}:{error.line}: the key {error.key!r} stands here a second time; keep one") from None
-
-
-class _DuplicateError(Exception):
-    def __init__(self, key: str, line: int) -> None:
-        super().__init__(key)
-        self.key, self.line = key, line
-
-
-def _lines(node: Any, where: str) -> Iterator[tuple[str, int]]:
-    """Path and line (from 1) of a YAML node and of all below it; a key twice in one mapping is refused."""
-    yield where, node.start_mark.line + 1
-    if node.id == "sequence":
-        for index, item in enumerate(node.value):
-            yield from _lines(item, f"{where}[{index}]")
-    if node.id == "mapping":
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise _DuplicateError(str(key.value), key.start_mark.line + 1)
-            seen.add(key.value)
-            yield f"{where}.{key.value}", key.start_mark.line + 1
-            for place, line in _lines(value, f"{where}.{key.value}"):
-                if place != f"{where}.{key.value}":
-                    yield place, line
 
 
 def _explained(path: Path, message: str, lines: Lines) -> str:

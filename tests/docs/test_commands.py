@@ -28,8 +28,17 @@ def test_there_are_commands_to_look_at():
     assert {"README.md", "engines.md", "migration.md"} <= {name for name, _ in TYPED}
 
 
+def write_files(page: Path, folder: Path) -> None:
+    """Those that a page shows: blocks of YAML or TOML whose first line is a comment with the name of a file."""
+    for text in (text for language in ("yaml", "toml") for text in blocks(page, language)):
+        if file := re.match(r"# (\S+\.(?:yaml|toml))\n", text):
+            (folder / file[1]).write_text(text)
+
+
 @pytest.mark.parametrize(("name", "line"), TYPED, ids=[f"{name}: {line[:60]}" for name, line in TYPED])
-def test_command_is_understood(name, line, capsys):
+def test_command_is_understood(name, line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_files(next(path for path in PAGES if path.name == name), tmp_path)
     words = [word for word in shlex.split(line, comments=True) if word != "..."]
     try:
         build_parser().parse_args(words)
