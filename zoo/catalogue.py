@@ -117,7 +117,7 @@ def find_model(name: str) -> CatalogueModel:
     key = _key(name)
     if key in known:
         return catalogue()[known[key]]
-    close = difflib.get_close_matches(key, known, 3, 0.75)
+    close = [longer for longer in known if longer.startswith(key)][:3] or difflib.get_close_matches(key, known, 3, 0.75)
     hint = f"did you mean {' or '.join(known[match] for match in close)}? " if close else ""
     raise InputError(
         f"no model {name!r} in the catalogue; {hint}`trtzoo zoo list` shows all names, and a URL works too"
@@ -126,11 +126,15 @@ def find_model(name: str) -> CatalogueModel:
 
 def _key(name: str) -> str:
     """A name without what spellings differ in: case, `.pt`, the v of `yolov`, separators, long task names."""
-    text = re.sub(r"\.(pt|weights|cfg)$", "", name.strip().lower()).replace("yolov", "yolo")
+    text = re.sub(r"\.(pt|weights|cfg)$", "", name.strip().lower())
     text = re.sub(r"[-_. ]+", "-", text)
-    for long, short in (("segmentation", "seg"), ("segment", "seg"), ("classification", "cls"), ("classify", "cls")):
-        text = re.sub(rf"-{long}$", f"-{short}", text)
-    return re.sub(r"-detect(ion)?$", "", text).replace("-", "")
+    for short, long in _SHORT_TASKS.items():
+        text = re.sub(rf"-({long})$", f"-{short}", text)
+    return re.sub(r"-detect(ion)?$", "", text).replace("-", "").replace("yolov", "yolo")
+
+
+_SHORT_TASKS = {"seg": "segment(ation)?", "cls": "classify|classification", "pose": "keypoints?|kpts?"}
+"""How names end, by the long words for it."""
 
 
 def _models() -> Iterator[CatalogueModel]:

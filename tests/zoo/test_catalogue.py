@@ -11,7 +11,15 @@ from trtzoo.errors import InputError
 from trtzoo.zoo.catalogue import catalogue, find_model
 
 SPELLINGS = {
-    "yolo11n-pose": ("yolo11n-pose", "yolov11n-pose", "YOLO11n_pose.pt", "yolo11npose", " yolo11n-pose "),
+    "yolo11n-pose": (
+        "yolo11n-pose",
+        "yolov11n-pose",
+        "YOLO11n_pose.pt",
+        "yolo11npose",
+        " yolo11n-pose ",
+        "yolo11n-keypoints",
+        "yolo-v11-n-pose",
+    ),
     "yolov8n": ("yolov8n", "yolo8n", "YOLOv8n.pt", "yolov8n-detect"),
     "yolov8m-seg": ("yolov8m-seg", "yolov8m-segment", "yolo8m_segmentation"),
     "yolo26x-cls": ("yolo26x-cls", "yolov26x-classify"),
@@ -28,12 +36,33 @@ def test_a_name_is_understood_in_any_usual_spelling(name, spelling):
     assert find_model(spelling).name == name
 
 
+WAYS = {
+    "capitals": str.upper,
+    "underscores": lambda name: name.replace("-", "_"),
+    "spaces": lambda name: name.replace("-", " "),
+    "nothing between": lambda name: name.replace("-", ""),
+    "the file": lambda name: f"{name}.pt",
+    "without v": lambda name: name.replace("yolov", "yolo"),
+    "with v": lambda name: re.sub(r"yolo(?=\d)", "yolov", name),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_every_model_is_found_in_every_way_and_no_other(way):
+    assert {way(name): find_model(way(name)).name for name in catalogue()} == {way(name): name for name in catalogue()}
+
+
 @pytest.mark.parametrize(
     ("wrong", "close"), [("yolo11n-pos", "yolo11n-pose"), ("yolov8nn", "yolov8n"), ("yolov4-tny", "yolov4-tiny")]
 )
 def test_a_close_miss_is_suggested(wrong, close):
     with pytest.raises(InputError, match=rf"did you mean .*{re.escape(close)}"):
         find_model(wrong)
+
+
+def test_a_name_without_size_is_answered_with_the_smallest_ones():
+    with pytest.raises(InputError, match="did you mean yolov8n or yolov8s or yolov8m"):
+        find_model("yolov8")
 
 
 def test_a_name_that_is_close_to_none_gets_no_suggestion():
