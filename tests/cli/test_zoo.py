@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from textwrap import dedent
@@ -56,6 +57,30 @@ def test_a_failing_model_is_named_and_the_others_are_done(folder, capsys):
         "good/fp32-onnxruntime/convert": "done",
         "bad/fp32-onnxruntime/convert": "failed",
     }
+
+
+def test_a_threshold_redoes_its_model_and_touching_redoes_nothing(folder, capsys):
+    """The whole way, from the file to ONNX: INT8 too, whose calibration no threshold changes."""
+    text = """
+        zoo: 1
+        defaults: {{size: 64, calibration: {{path: pictures, num: 2}}, verify: false}}
+        models:
+          - {{name: one, source: shapes.cfg}}
+          - {{name: two, source: shapes.cfg, precisions: [fp32, int8], nms: {{conf_thres: {threshold}}}}}
+    """
+    shutil.copytree(SAMPLES / "pictures", folder / "pictures")
+
+    def done(threshold):
+        assert main(["zoo", "build", write(folder, text.format(threshold=threshold)), "--json"]) == 0
+        steps = json.loads(capsys.readouterr().out)["steps"]
+        return {step["id"] for step in steps if step["state"] == "done"}
+
+    variants = ("fp32-onnxruntime/convert", "int8-onnxruntime/convert")
+    assert len(done(0.25)) == 4
+    for path in [*folder.glob("shapes.*"), *(folder / "zoo").rglob("*.onnx"), *folder.glob("pictures/*")]:
+        os.utime(path, (1, 1))
+    assert done(0.25) == set()
+    assert done(0.5) == {f"two/{variant}" for variant in variants}
 
 
 def test_only_does_what_is_named_and_json_is_one_document(folder, capsys):
