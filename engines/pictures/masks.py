@@ -41,7 +41,7 @@ def mask_of_runs(record: Mapping[str, Any]) -> Array:
     runs = list(_numbers(counts)) if isinstance(counts, str | bytes) else list(counts)
     if sum(runs) != height * width or min(runs, default=0) < 0:
         raise ValueError(f"run lengths of {sum(runs)} pixels for {width}x{height}")
-    pixels = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    pixels: Array = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return pixels.reshape(width, height).T
 
 
