@@ -41,8 +41,8 @@ def mask_of_runs(record: Mapping[str, Any]) -> Array:
     runs = list(_numbers(counts)) if isinstance(counts, str | bytes) else list(counts)
     if sum(runs) != height * width or min(runs, default=0) < 0:
         raise ValueError(f"run lengths of {sum(runs)} pixels for {width}x{height}")
-    pixels: Array = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return pixels.reshape(width, height).T
+    mask: Array = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+    return mask
 
 
 def _numbers(letters: str | bytes) -> Iterator[int]:
