@@ -28,7 +28,6 @@ from pathlib import Path
 
 import numpy as np
 from accuracy import PICTURES, SUBJECTS, WEIGHTS, Subject, records_of
-from pycocotools import mask as rle
 from quantised.judge import Judge, draws, labels, pictures, taught
 from quantised.recipes import CALIBRATION, DEFAULT, parse_recipe
 from quantised.summary import METHODS, grid, read_lines, recipe_of, rows, summarise, write_figures
@@ -89,9 +88,10 @@ def detections(model: Model, subject: Subject, files: Sequence[Path]) -> list[di
 
 
 def _records(image: int, found: Detections, metric: str) -> Iterable[dict]:
-    for row, record in enumerate(records_of(image, found)):
-        if metric == "segm" and found.masks is not None:
-            mask = rle.encode(np.asfortranarray(found.masks[row].astype(np.uint8)))
+    """In a form that JSON takes; masks only where they are judged."""
+    for record in records_of(image, found):
+        mask = record.pop("segmentation", None)
+        if mask is not None and metric == "segm":
             record["segmentation"] = mask | {"counts": mask["counts"].decode()}
         yield record
 
