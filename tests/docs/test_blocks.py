@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from labelled_people import write_people
-from pages import PAGES, ROOT, Block, blocks, page, unfenced
+from pages import PAGES, ROOT, Block, blocks, page, unfenced, write_files
 from rtx import INSTALLED as RTX
 from videos import write_video
 
@@ -137,6 +137,7 @@ LEFT = {
         "bench/bench.json",
         "zoo/zoo.json",
     ],
+    "docs/configuration.md": ["detections/street.mp4", "run.yaml"],
     "docs/detect.md": ["results/street.mp4", "detections/labels/shapes1.txt"],
     "docs/evaluation.md": ["val/val.json", "bench/bench.json", "yolov8n.html"],
     "docs/int8.md": ["calib.cache", "yolov8n-int8.onnx"],
@@ -180,6 +181,7 @@ def run_python(block: Block) -> None:
 @pytest.mark.parametrize("path", PAGES_THAT_TYPE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_block_of_a_page_runs_in_order(path, here, capsys):
     name = str(path.relative_to(ROOT))
+    write_files(path, here)
     for words in FIRST.get(name, []):
         assert main(words) == 0, capsys.readouterr().err
     for block in [block for block in TYPED if block.page == path]:

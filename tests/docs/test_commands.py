@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 import pytest
-from pages import PAGES, blocks, page
+from pages import PAGES, blocks, page, write_files
 
 from trtzoo.cli.entry import build_parser
 
@@ -26,13 +26,6 @@ TYPED = [(path.name, line) for path in PAGES for block in blocks(path) for line 
 def test_there_are_commands_to_look_at():
     assert len(TYPED) > 30
     assert {"README.md", "engines.md", "migration.md"} <= {name for name, _ in TYPED}
-
-
-def write_files(page: Path, folder: Path) -> None:
-    """Those that a page shows: blocks of YAML or TOML whose first line is a comment with the name of a file."""
-    for text in (text for language in ("yaml", "toml") for text in blocks(page, language)):
-        if file := re.match(r"# (\S+\.(?:yaml|toml))\n", text):
-            (folder / file[1]).write_text(text)
 
 
 @pytest.mark.parametrize(("name", "line"), TYPED, ids=[f"{name}: {line[:60]}" for name, line in TYPED])

@@ -37,6 +37,14 @@ def blocks(path: Path) -> list[Block]:
     return [Block(path, number, one[2], one[3], one[1] or "") for number, one in found]
 
 
+def write_files(path: Path, folder: Path) -> None:
+    """Write the files that a page shows: blocks of YAML or TOML whose first line is a comment with the file's name."""
+    for block in blocks(path):
+        name = re.match(r"# (\S+\.(?:yaml|toml))\n", block.text) if block.language in ("yaml", "toml") else None
+        if name:
+            (folder / name[1]).write_text(block.text, encoding="utf-8")
+
+
 def unfenced(path: Path) -> str:
     """A page without its fenced blocks."""
     return FENCE.sub("", path.read_text(encoding="utf-8"))
