@@ -13,6 +13,7 @@ import yaml
 from darknet_files import write_model
 
 from trtzoo.cli import build_parser, main
+from trtzoo.cli.config import save
 from trtzoo.cli.registry import COMMANDS
 
 RUNS = {
@@ -27,7 +28,6 @@ RUNS = {
     "a command of a command": ["data", "split", "pictures", "-o", "out", "--split", "0.8", "0.2"],
     "general flags in the midst": ["zoo", "-q", "build", "zoo.yaml", "--ray", "--only", "a*"],
     "the other --config": ["zoo", "build", "--config", "app.yaml"],
-    "a name that is no UTF-8": ["detect", "model.cfg", "a\udcff.jpg"],
 }  # fmt: skip
 
 
@@ -60,6 +60,12 @@ def test_a_rerun_has_the_same_values(words, here, monkeypatch):
     assert main([*words, "--save-config", "s.yaml"]) == 0
     assert main(["--config", "s.yaml"]) == 0
     assert ran == [values(build_parser().parse_args(words))] * 2
+
+
+def test_a_name_that_is_no_utf8(here):
+    options = build_parser().parse_args(["detect", "model.cfg", "a\udcff.jpg"])
+    save(Path("s.yaml"), options.root, options.parser, options)
+    assert build_parser().parse_args(["detect", "--config", "s.yaml"]).sources == ["a\udcff.jpg"]
 
 
 def test_what_the_file_looks_like(here, capsys):
