@@ -122,7 +122,10 @@ def test_a_gpu_of_another_machine_is_left_out_and_said(folder, capsys):
     assert [step["kind"] for step in json.loads(capsys.readouterr().out)["steps"]] == ["convert", "build"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["zoo.yaml", "--config", "c.yaml"], ["zoo.yaml", "--target", "tensorrt"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["zoo.yaml", "--config", "c.yaml"], ["zoo.yaml", "--target", "tensorrt"], ["z.yaml", "--ray", "--gpu", "a"]],
+)
 def test_wrong_usage_is_exit_code_2(arguments):
     with pytest.raises(SystemExit) as ended:
         main(["zoo", "build", *arguments])

@@ -17,6 +17,7 @@ import pytest
 import shelf
 from rtx import needs_rtx
 
+from trtzoo.cli import main
 from trtzoo.errors import InputError
 from trtzoo.zoo.build import run_steps
 from trtzoo.zoo.cluster import RayRunner
@@ -95,6 +96,32 @@ def test_a_cluster_writes_the_same_bytes_as_this_process(runner, tmp_path):
     for one, other in zip(there, here, strict=True):
         assert one.outputs[0].read_bytes() == other.outputs[0].read_bytes()
     assert set(states(run_steps(there, tmp_path / "out", LocalRunner(tmp_path))).values()) == {("unchanged", "")}
+
+
+ZOO = """
+zoo: 1
+defaults: {size: 64}
+models:
+  - {name: one, source: shapes.cfg, precisions: [fp32, fp16]}
+  - {name: two, source: shapes.cfg, targets: [{target: tensorrt-rtx, gpu: far}]}
+"""
+
+
+def test_the_command_makes_there_what_it_makes_here(cluster, tmp_path, capsys):
+    made = []
+    for name, flags in (("there", ("--ray", cluster.address)), ("here", ())):
+        folder = tmp_path / name
+        folder.mkdir()
+        for suffix in ("cfg", "weights", "names"):
+            shutil.copy(SAMPLES / f"shapes.{suffix}", folder)
+        (folder / "zoo.yaml").write_text(ZOO)
+        assert main(["zoo", "build", str(folder / "zoo.yaml"), "--json", *flags]) == 0
+        out, err = capsys.readouterr()
+        assert ("no node of the cluster has the resource gpu:far" in err) == bool(flags)
+        made.append({step["id"]: step["state"] for step in json.loads(out)["steps"]})
+        made.append({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.onnx")})
+    assert made[:2] == made[2:]
+    assert set(made[0].values()) == {"done"} and len(made[1]) == 3
 
 
 def engine(onnx):

@@ -73,6 +73,9 @@ def _build(options: argparse.Namespace) -> int:
         not options.target or options.config,
         "--target goes with --config; in a zoo.yaml, targets stand in the file",
     )
+    require(
+        options, not (options.gpu and options.ray), "--gpu is for this machine; with --ray the nodes carry the labels"
+    )
     steps, output, store = _steps(options)
     if options.download_only and not steps:
         console.note("nothing to download: every model is a file that is here")
@@ -80,15 +83,20 @@ def _build(options: argparse.Namespace) -> int:
     with _runner(options, output, store) as runner:
         steps, left_out = fitting(steps, runner.gpus if options.ray else options.gpu)
         for step in left_out:
-            console.note(
-                f"{step.id} left out: it needs a GPU {step.gpu}; say --gpu {step.gpu} where one is, or use --ray"
-            )
+            console.note(f"{step.id} left out: {_remedy(step.gpu, bool(options.ray))}")
         with console.progress("building") as progress:
             outcomes = run_steps(
                 steps, output, runner, options.jobs or runner.workers, _reporter(len(steps), progress),
                 options.dry_run, _forced(options), store,
             )  # fmt: skip
     return _tell(outcomes, output, store, options)
+
+
+def _remedy(gpu: str, ray: bool) -> str:
+    """What is missing for a step that needs a GPU of this label, and what to do."""
+    if ray:
+        return f"no node of the cluster has the resource gpu:{gpu}"
+    return f"it needs a GPU {gpu}; say --gpu {gpu} where one is, or use --ray"
 
 
 def _steps(options: argparse.Namespace) -> tuple[list[Step], Path, Store | None]:
