@@ -68,7 +68,7 @@ def _recorded(options: argparse.Namespace, words: Sequence[str]) -> int:
     """Run the command; the log file tells what was typed and how it ended."""
     start = time.monotonic()
     console.record(f"trtzoo {__version__}: trtzoo {without_secrets(shlex.join(words))}")
-    for key, place in supplied(options.parser):
+    for key, place in supplied(options.command_parser):
         console.detail(f"{key} from {place}")
     code = _run(options)
     console.record(f"exit code {code} after {time.monotonic() - start:.2f} s")
@@ -80,11 +80,11 @@ def _run(options: argparse.Namespace) -> int:
     try:
         code: int | None = options.run(options)
         sys.stdout.flush()
-        if options.save_config and save(options.save_config, options.root, options.parser, options):
+        if options.save_config and save(options.save_config, options.root, options.command_parser, options):
             console.note(f"{options.save_config} holds a password or token, and only its owner may read it")
     except TrtZooError as error:
-        require(options, not value_refused(error, options.parser), " ".join(str(error).split()))
-        return _fail(with_places(str(error), options.parser))
+        require(options, not value_refused(error, options.command_parser), " ".join(str(error).split()))
+        return _fail(with_places(str(error), options.command_parser))
     except KeyboardInterrupt as interruption:
         return _fail(str(interruption) or "interrupted; nothing was left half written", INTERRUPTED)
     except BrokenPipeError:
@@ -119,7 +119,7 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--version", action="store_true", help="print the version, with --verbose also what is installed"
     )
-    parser.set_defaults(run=None, usage_error=parser.error, root=parser, parser=parser)
+    parser.set_defaults(run=None, usage_error=parser.error, root=parser, command_parser=parser)
     add_general(parser, top=True)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in commands():
@@ -135,7 +135,7 @@ def _add(subparsers: Any, command: Command, source: Source) -> None:
     parser.set_defaults(run=command.run)
     for each in parser.tree():
         each.before = source
-        each.set_defaults(usage_error=partial(_wrong, each), parser=each)
+        each.set_defaults(usage_error=partial(_wrong, each), command_parser=each)
         add_general(each, top=False)
 
 

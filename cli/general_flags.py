@@ -73,11 +73,11 @@ def check_general(options: argparse.Namespace) -> None:
 
 def _settle(options: argparse.Namespace) -> None:
     """Of --verbose and --quiet, one from a file gives way to one that is typed."""
-    places = options.parser.places if options.run else {}
+    places = options.command_parser.places if options.run else {}
     supplied = [flag for flag in ("verbose", "quiet") if getattr(options, flag) and flag in places]
     if len(supplied) == 1 and options.verbose and options.quiet:
         setattr(options, supplied[0], False)
-        del options.parser.given[supplied[0]], options.parser.places[supplied[0]]
+        del options.command_parser.given[supplied[0]], options.command_parser.places[supplied[0]]
 
 
 def _each(value: object) -> list[object]:

@@ -64,7 +64,7 @@ def test_a_rerun_has_the_same_values(words, here, monkeypatch):
 
 def test_a_name_that_is_no_utf8(here):
     options = build_parser().parse_args(["detect", "model.cfg", "a\udcff.jpg"])
-    save(Path("s.yaml"), options.root, options.parser, options)
+    save(Path("s.yaml"), options.root, options.command_parser, options)
     assert build_parser().parse_args(["detect", "--config", "s.yaml"]).sources == ["a\udcff.jpg"]
 
 
