@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from .. import __version__, console
-from ..errors import TrtZooError
+from ..errors import InputError, TrtZooError
 from .config import Source, only_command, save, supplied, value_refused, with_places
 from .flags import require
 from .general_flags import add_general, check_general
@@ -59,9 +59,13 @@ def _parse(words: list[str]) -> argparse.Namespace:
     """What was typed; where no command was, that of the file of flags."""
     parser = build_parser()
     options = parser.parse_args(words)
-    if options.run is None and options.config_file and not options.version:
-        return build_parser().parse_args([*words, *only_command(parser, options.config_file)])
-    return options
+    if options.run is not None or options.version or not options.config_file:
+        return options
+    try:
+        command = only_command(parser, options.config_file)
+    except InputError as error:
+        parser.error(str(error))
+    return build_parser().parse_args([*words, *command])
 
 
 def _recorded(options: argparse.Namespace, words: Sequence[str]) -> int:

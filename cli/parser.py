@@ -71,6 +71,13 @@ class Parser(argparse.ArgumentParser):
         found = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
         return dict(found[0].choices) if found else {}
 
+    def path(self, to: Parser) -> list[Parser]:
+        """The parsers whose words stand before those of one below this, this one first."""
+        found = [self]
+        for name in to.prog.split()[1:-1]:
+            found.append(found[-1].verbs()[name])
+        return found
+
     def tree(self) -> Iterator[Parser]:
         """The parser itself, and those of the commands below it."""
         yield self

@@ -62,10 +62,7 @@ def save(path: Path, root: Parser, parser: Parser, options: Namespace) -> bool:
 
 def _given(root: Parser, parser: Parser) -> Iterator[tuple[Action, list[str]]]:
     """The arguments of a command with what they were given, before its name too."""
-    above = [root]
-    for name in parser.prog.split()[1:-1]:
-        above.append(above[-1].verbs()[name])
-    before = {dest: words for each in above for dest, (_, words) in each.given.items()}
+    before = {dest: words for each in root.path(parser) for dest, (_, words) in each.given.items()}
     own = {action.dest: action for action in parser.arguments()}
     for dest, words in before.items():
         if dest in own and dest not in NEVER and dest not in parser.given:

@@ -34,11 +34,16 @@ class Source:
         if parser.verbs() or {"-h", "--help"} & set(words):
             return
         try:
-            path = _typed(parser, words) or next(iter(self.root.given.get("config_file", (None, ()))[1]), None)
+            path = _typed(parser, words) or self._typed_before(parser)
             entries = read_yaml(Path(path)) if path else read_pyproject(PYPROJECT)
             _supply(parser, _chosen(parser, _entries(self.root, parser.prog.split()[1:], entries)), words)
         except InputError as error:
             parser.error(str(error))
+
+    def _typed_before(self, parser: Parser) -> str | None:
+        """The FILE of a `--config` before the command."""
+        given = [each.given["config_file"][1][0] for each in self.root.path(parser) if "config_file" in each.given]
+        return given[-1] if given else None
 
 
 def only_command(root: Parser, path: Path) -> list[str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from colour_network import colour_network, write
 
@@ -107,3 +111,16 @@ def test_a_setting_out_of_range_is_an_error_before_any_note(tmp_path, monkeypatc
     model = write(tmp_path, colour_network()).name
     assert main(["convert", model, "--end2end", "--nms", "plain", "--nms-steps", "5", "--half-io"]) == 1
     assert capsys.readouterr().err == "error: --nms-steps belongs to --nms static, not to --nms plain; leave it out\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["convert", "--help"], ["zoo", "build", "--help"]], ids=" ".join)
+def test_help_takes_less_than_300_ms(words):
+    """Of processor time, Python's start included, so that other work on the machine does not count; the best of five."""
+
+    def run() -> float:
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "trtzoo", *words], stdout=subprocess.DEVNULL, check=True)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    assert min(run() for _ in range(5)) < 0.3

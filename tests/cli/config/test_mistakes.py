@@ -106,6 +106,7 @@ def test_help_and_version_do_not_look_at_files(here, capsys):
 
 
 SECTIONS = {
+    "no YAML": ("convert: {", "c.yaml:1: "),
     "none": ("opset: 17\n", "the following arguments are required: COMMAND"),
     "several": ("convert: {opset: 17}\ndetect: {device: cpu}\n", "the following arguments are required: COMMAND"),
     "one of a command that has commands": ("zoo: {}\n", "the following arguments are required: COMMAND"),

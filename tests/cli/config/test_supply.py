@@ -136,8 +136,9 @@ def test_config_of_zoo_build_is_the_applications(here, capsys):
     found = vars(build_parser().parse_args(["zoo", "build", "--config", "app.yaml"]))
     assert (found["config"], found["config_file"]) == (Path("app.yaml"), None)
     Path("c.yaml").write_text("zoo: {build: {file: zoo.yaml, jobs: 2}}\n")
-    found = vars(build_parser().parse_args(["--config", "c.yaml", "zoo", "build"]))
-    assert (found["config"], found["file"], found["jobs"]) == (None, Path("zoo.yaml"), 2)
+    for words in (["--config", "c.yaml", "zoo", "build"], ["zoo", "--config", "c.yaml", "build"]):
+        found = vars(build_parser().parse_args(words))
+        assert (found["config"], found["file"], found["jobs"]) == (None, Path("zoo.yaml"), 2)
 
 
 def test_a_zoos_steps_do_not_read_pyproject(here):
