@@ -48,7 +48,7 @@ def instead(command: str, run, monkeypatch) -> None:
 
 def values(options: argparse.Namespace) -> dict:
     """What a command goes by."""
-    about = ("config_file", "save_config", "usage_error", "parser", "root", "run")
+    about = ("config_file", "save_config", "usage_error", "command_parser", "root", "run")
     return {name: value for name, value in vars(options).items() if name not in about}
 
 
