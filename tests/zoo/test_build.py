@@ -247,6 +247,21 @@ def test_leftovers_of_killed_steps_are_swept(zoo):
     assert sorted(path.name for path in left.parent.iterdir()) == [".keep", "m.onnx", "m.x", "m.y"]
 
 
+def test_what_a_killed_step_left_is_gone_when_the_run_ends(zoo):
+    left = zoo.folder / "out" / "b" / ".m.12345.onnx"
+
+    def dies(step):
+        if step.id == "b/convert":
+            left.write_text("half")
+            raise StepError("killed by signal 9")
+        zoo.runner(step)
+
+    dies.stop = zoo.runner.stop
+    states = {outcome.step.id: outcome.state for outcome in run_steps(zoo.steps(), zoo.folder / "out", dies)}
+    assert states["b/convert"] == "failed"
+    assert not left.exists()
+
+
 def test_a_half_filled_bundle_of_a_killed_step_is_swept(tmp_path):
     config = tmp_path / "out" / "fp32" / "triton" / "m" / "config.pbtxt"
     left = config.parent.parent / ".m.12345"
