@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parse(words)
         if options.version:
             return _version(options)
-        require(options, options.run, "the following arguments are required: COMMAND")
+        require(options, options.run, "the following arguments are required: COMMAND (trtzoo --help lists them)")
         check_general(options)
         level = console.DETAILED if options.verbose else console.QUIET if options.quiet else console.USUAL
         with console.speaking(level, options.log_file):

@@ -5,10 +5,12 @@ may come from elsewhere than the command line.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..contract.near import did_you_mean
+from . import other_words
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,6 +30,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """As `argparse` does, but what is left over is an error of the command that it stands behind."""
+        if self._places() and (pair := other_words.pair(sys.argv[1:] if args is None else args)):
+            self.error(
+                f"{pair}: nothing is written NAME=VALUE here; give {' '.join(self._places())}, and flags as --name value"
+            )
         if self.before:
             self.before(self, args)
         options, rest = super().parse_known_args(args, namespace)
@@ -88,14 +94,21 @@ class Parser(argparse.ArgumentParser):
         """Flags and positional arguments of this very command, those below it excepted."""
         return [action for action in self._actions if not isinstance(action, argparse._SubParsersAction)]
 
+    def _places(self) -> list[str]:
+        """What the positional arguments of this very command are called."""
+        return [str(action.metavar or action.dest) for action in self.arguments() if not action.option_strings]
+
     def _unknown(self, rest: Sequence[str]) -> str:
         flags = [flag for action in self._actions for flag in action.option_strings]
-        guesses = (did_you_mean(word.partition("=")[0], flags) for word in rest if word.startswith("-"))
+        words = (word.partition("=")[0] for word in rest if word.startswith("-"))
+        guesses = (other_words.flag(word, flags, self._places()) or did_you_mean(word, flags) for word in words)
         return " ".join(filter(None, [f"unrecognized arguments: {' '.join(rest)};", *guesses])).rstrip(";")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
             return
         known = list(map(str, action.choices))
-        guess = did_you_mean(str(value), known) or f"choose {', '.join(known)}"
+        guess = (
+            other_words.command(str(value), known) or did_you_mean(str(value), known) or f"choose {', '.join(known)}"
+        )
         raise argparse.ArgumentError(action, f"no such choice: {value!r}; {guess}")

@@ -35,6 +35,22 @@ WRONG = {
     "a route": (["convert", "a.pt", "--nms", "efficent"], "trtzoo convert", "did you mean 'efficient'?"),
     "a command of a command": (["zoo", "bild"], "trtzoo zoo", "no such choice: 'bild'; did you mean 'build'?"),
     "a flag of a command of a command": (["zoo", "list", "--jsn"], "trtzoo zoo list", "unrecognized arguments: --jsn"),
+    "another tool's command": (["predict", "a.pt"], "trtzoo", "no such choice: 'predict'; that is 'detect' here"),
+    "another tool's flag": (
+        ["detect", "a.pt", "b.jpg", "--imgsz", "320"],
+        "trtzoo detect",
+        "that is '--img-size' here",
+    ),
+    "a flag for what stands without one": (
+        ["detect", "a.pt", "--source", "b.jpg"],
+        "trtzoo detect",
+        "--source; it stands without a flag: MODEL SOURCE\n",
+    ),
+    "pairs": (
+        ["detect", "model=a.pt", "source=b.jpg"],
+        "trtzoo detect",
+        "model=a.pt: nothing is written NAME=VALUE here; give MODEL SOURCE, and flags as --name value\n",
+    ),
     "nothing at all": ([], "trtzoo", "the following arguments are required: COMMAND"),
 }
 
@@ -49,6 +65,12 @@ def test_wrong_usage_shows_that_commands_usage_and_a_guess(words, command, messa
     assert said.err.startswith(f"usage: {command} [-h]")
     assert f"\n{command}: error: " in said.err
     assert message in said.err
+
+
+def test_a_file_may_be_named_like_a_pair(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, colour_network()).rename("model=a.onnx")
+    assert main(["inspect", "model=a.onnx"]) == 0
 
 
 TARGETS = {
