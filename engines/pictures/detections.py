@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +49,7 @@ class Detections:
     keypoints: Array | None = None
     masks: Array | None = None
     probs: Array | None = None
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         lengths = {name: len(rows) for name in _ROWS if (rows := getattr(self, name)) is not None}

@@ -244,3 +244,9 @@ def test_without_supervision_its_name_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(MissingDependencyError, match="run `pip install supervision`"):
         detections().to_supervision()
+
+
+def test_printed_detections_do_not_repeat_all_class_names():
+    found = Detections((4, 4), np.zeros((1, 4)), np.ones(1), np.zeros(1, np.int64), names=("giraffe", "zebra"))
+    assert "scores=array([1.])" in repr(found)
+    assert "zebra" not in repr(found)
