@@ -30,9 +30,9 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """As `argparse` does, but what is left over is an error of the command that it stands behind."""
-        if self._places() and (pair := other_words.pair(sys.argv[1:] if args is None else args)):
+        if self._unflagged() and (pair := other_words.pair(sys.argv[1:] if args is None else args)):
             self.error(
-                f"{pair}: nothing is written NAME=VALUE here; give {' '.join(self._places())}, and flags as --name value"
+                f"{pair}: nothing is written NAME=VALUE here; give {' '.join(self._unflagged())}, and flags as --name value"
             )
         if self.before:
             self.before(self, args)
@@ -94,14 +94,14 @@ class Parser(argparse.ArgumentParser):
         """Flags and positional arguments of this very command, those below it excepted."""
         return [action for action in self._actions if not isinstance(action, argparse._SubParsersAction)]
 
-    def _places(self) -> list[str]:
+    def _unflagged(self) -> list[str]:
         """What the positional arguments of this very command are called."""
         return [str(action.metavar or action.dest) for action in self.arguments() if not action.option_strings]
 
     def _unknown(self, rest: Sequence[str]) -> str:
         flags = [flag for action in self._actions for flag in action.option_strings]
         words = (word.partition("=")[0] for word in rest if word.startswith("-"))
-        guesses = (other_words.flag(word, flags, self._places()) or did_you_mean(word, flags) for word in words)
+        guesses = (other_words.flag(word, flags, self._unflagged()) or did_you_mean(word, flags) for word in words)
         return " ".join(filter(None, [f"unrecognized arguments: {' '.join(rest)};", *guesses])).rstrip(";")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
