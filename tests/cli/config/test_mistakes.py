@@ -97,6 +97,13 @@ def test_what_is_wrong_with_other_commands_does_not_stop_this_one(here, capsys):
     )
 
 
+def test_what_was_typed_wrongly_is_not_the_files_fault(here, capsys):
+    (here / "c.yaml").write_text("conf-thres: 0.5\nend2end: true\n")
+    (here / "a.cfg").write_text("[net]\n")
+    assert main(["convert", "a.cfg", "--config", "c.yaml", "--conf-thres", "1.5"]) == 1
+    assert capsys.readouterr().err == "error: --conf-thres 1.5 is out of range; choose 0 to below 1\n"
+
+
 def test_help_and_version_do_not_look_at_files(here, capsys):
     (here / "pyproject.toml").write_text("[tool.trtzoo]\nnonsense = 1\n")
     assert main(["--version"]) == 0

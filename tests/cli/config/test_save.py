@@ -14,6 +14,7 @@ from darknet_files import write_model
 
 from trtzoo.cli import build_parser, main
 from trtzoo.cli.config import save
+from trtzoo.cli.config.keys import NEVER
 from trtzoo.cli.registry import COMMANDS
 
 RUNS = {
@@ -46,10 +47,18 @@ def instead(command: str, run, monkeypatch) -> None:
     monkeypatch.setattr(module, "COMMAND", replace(module.COMMAND, run=run))
 
 
+NO_FLAGS = ("usage_error", "command_parser", "root", "run")
+"""What the command line itself keeps beside the flags."""
+
+
 def values(options: argparse.Namespace) -> dict:
     """What a command goes by."""
-    about = ("config_file", "save_config", "usage_error", "command_parser", "root", "run")
-    return {name: value for name, value in vars(options).items() if name not in about}
+    return {name: value for name, value in vars(options).items() if name not in (*NO_FLAGS, *NEVER)}
+
+
+def test_no_flag_has_a_name_that_is_taken():
+    for parser in build_parser().tree():
+        assert {action.dest for action in parser.arguments()}.isdisjoint(NO_FLAGS), parser.prog
 
 
 @pytest.mark.parametrize("words", RUNS.values(), ids=RUNS)
