@@ -104,6 +104,14 @@ def test_what_was_typed_wrongly_is_not_the_files_fault(here, capsys):
     assert capsys.readouterr().err == "error: --conf-thres 1.5 is out of range; choose 0 to below 1\n"
 
 
+def test_what_neither_was_typed_nor_stands_in_the_file_is_missing(here, capsys):
+    (here / "c.yaml").write_text("lower: {model: a.onnx}\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["lower", "--config", "c.yaml"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(": the following arguments are required: -o/--output\n")
+
+
 def test_help_and_version_do_not_look_at_files(here, capsys):
     (here / "pyproject.toml").write_text("[tool.trtzoo]\nnonsense = 1\n")
     assert main(["--version"]) == 0

@@ -117,6 +117,12 @@ def test_pyproject_of_the_working_directory(here, capsys):
     assert dims[3].dim_value == 64, "a file that is named stands for that of the working directory"
 
 
+def test_numbers_of_toml_are_taken_as_they_are_written(here):
+    Path("pyproject.toml").write_text("[tool.trtzoo]\ntarget = 8.10\nimg-size = [0x40]\n")
+    found = build_parser().parse_args(["convert", "model.cfg"])
+    assert (found.target, found.img_size) == ("8.10", [64])
+
+
 def test_a_pyproject_of_others_is_not_even_parsed(here):
     Path("pyproject.toml").write_bytes(b"[[[ \xff")
     assert main(["convert", "model.cfg", "--no-verify"]) == 0
