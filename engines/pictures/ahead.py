@@ -1,7 +1,8 @@
-"""Reading ahead of the work and writing behind it, each in a thread of its own."""
+"""Reading ahead of the work, writing behind it, and several pieces of it at a time, in threads."""
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections import deque
@@ -11,6 +12,13 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+MOST_WORKERS = 4
+"""Pictures that a CPU looks at side by side: each has memory of its own, and of more cores each takes several."""
+
+ENOUGH = 16
+"""Pictures that are worth it: fewer are done sooner one after the other, by all cores."""
 
 
 Ready = tuple[Item] | BaseException | None
@@ -75,3 +83,32 @@ def write_behind(depth: int) -> Iterator[Callable[[Callable[[], object]], None]]
         yield hand_over
         while pending:
             pending.popleft().result()
+
+
+def shares(pictures: int) -> tuple[int, int]:
+    """How many of so many pictures a CPU looks at side by side, and the cores of each (0: all of them).
+
+    The threads of one run wait for each other behind every operator, and for whatever else needs a core, reading and drawing
+    too; runs that share nothing but the weights do not.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, MOST_WORKERS)
+    return (workers, cores // workers) if workers > 1 and pictures >= ENOUGH else (1, 0)
+
+
+def side_by_side(work: Callable[[Item], Made], items: Iterable[Item], workers: int) -> Iterator[Made]:
+    """What `work` makes of the items, in their order; so many threads work, and one item more is ready for them."""
+    if workers == 1:
+        yield from map(work, items)
+        return
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="running")
+    pending: deque[Future[Made]] = deque()
+    try:
+        for item in items:
+            pending.append(executor.submit(work, item))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...files import make_folder, printable
 from ...graph.weights import Array
-from .ahead import read_ahead, write_behind
+from .ahead import read_ahead, side_by_side, write_behind
 from .detections import Detections
 from .drawing import Style
 from .predictor import Predictor, Prepared
@@ -64,7 +64,8 @@ class Summary:
     Attributes:
         pictures: how many were looked at, frames of videos included.
         objects: found in them (for a classifier 0).
-        seconds: spent running and decoding; reading, preparing and drawing go on at the same time and are not counted.
+        seconds: spent running and decoding, of runs side by side each its share; reading, preparing and drawing go on at the
+            same time and are not counted.
         folder: where everything was written.
         skipped: sources that could not be read.
     """
@@ -89,6 +90,7 @@ def detect(
     wanted: Wanted = Wanted(),
     track: Track = untracked,
     note: Callable[[str], object] = str,
+    workers: int = 1,
 ) -> Summary:
     """Run over every source and write what is wanted.
 
@@ -100,6 +102,7 @@ def detect(
         wanted: what is written.
         track: is told how far the run is.
         note: is told what was skipped, a sentence each.
+        workers: runs of the model at a time, each in a thread of its own.
 
     Raises:
         InputError: no source at all can be read, or the folder cannot be written.
@@ -117,7 +120,7 @@ def detect(
     total = 0 if any(not source.frames for source in sources) else sum(source.frames for source in sources)
     try:
         with read_ahead(_frames(predictor, jobs), predictor.batch + DEPTH) as frames, write_behind(DEPTH) as behind:
-            for done in track(_results(predictor, frames, wanted), total, "detecting"):
+            for done in track(_results(predictor, frames, wanted, workers), total, "detecting"):
                 behind(partial(outputs.write, done))
                 tally.add(done)
     except KeyboardInterrupt:
@@ -217,18 +220,24 @@ def _frames(predictor: Predictor, jobs: Sequence[Job]) -> Iterator[_Frame | Skip
             yield Skipped(job, str(error))
 
 
-def _results(predictor: Predictor, frames: Iterator[_Frame | Skipped], wanted: Wanted) -> Iterator[Done]:
-    """Detect in all pictures, as many at a time as the model takes."""
-    while chunk := list(islice(frames, predictor.batch)):
+def _results(predictor: Predictor, frames: Iterator[_Frame | Skipped], wanted: Wanted, workers: int) -> Iterator[Done]:
+    """Detect in all pictures, as many at a time as the model takes, and so many times that side by side."""
+
+    def look(chunk: list[_Frame | Skipped]) -> list[Done]:
         pictures = [frame for frame in chunk if isinstance(frame, _Frame)]
         start = time.perf_counter()
         found = iter(predictor.infer([frame.prepared for frame in pictures]))
-        spent = (time.perf_counter() - start) / max(1, len(pictures))
-        for frame in chunk:
-            if isinstance(frame, Skipped):
-                yield frame
-            else:
-                yield Result(frame.job, frame.number, frame.picture, _chosen(next(found), wanted), spent)
+        spent = (time.perf_counter() - start) / max(1, len(pictures)) / workers
+        return [
+            frame
+            if isinstance(frame, Skipped)
+            else Result(frame.job, frame.number, frame.picture, _chosen(next(found), wanted), spent)
+            for frame in chunk
+        ]
+
+    chunks = iter(lambda: list(islice(frames, predictor.batch)), [])
+    for done in side_by_side(look, chunks, workers):
+        yield from done
 
 
 def _chosen(found: Detections, wanted: Wanted) -> Detections:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import TypeGuard, overload
 
@@ -81,6 +82,7 @@ class Predictor:
         self._masks = masks
         self._outputs = wanted_outputs(runtime.meta, masks)
         self.unsettled = 0
+        self._counting = Lock()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -144,7 +146,9 @@ class Predictor:
         if self.meta.task == "classify":
             return decode(outputs, row, placement, self.meta, self.suppression)
         rows = surviving_rows(outputs, row, self.meta, self.suppression)
-        self.unsettled += is_unsettled(rows, self.meta.nms, self.suppression)
+        if is_unsettled(rows, self.meta.nms, self.suppression):
+            with self._counting:  # several threads may ask at a time
+                self.unsettled += 1
         return in_picture(rows, placement, self.meta, self._masks)
 
     def _filled(self, pictures: Sequence[Prepared]) -> Array:

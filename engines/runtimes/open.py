@@ -24,6 +24,7 @@ def open_runtime(
     read: ReadOptions = ReadOptions(),
     note: Callable[[str], object] = str,
     half: bool = False,
+    threads: int = 0,
 ) -> Runtime:
     """Load a model to run it.
 
@@ -36,6 +37,7 @@ def open_runtime(
         read: how a cfg or checkpoint is read; of a finished model only the class names can be others.
         note: is told what the user should know, a sentence each.
         half: compute in FP16; of the torch backend only, other models have their precision in the file.
+        threads: of a run of ONNX Runtime on a CPU; 0 takes all cores.
 
     Raises:
         InputError: the file cannot be read, this backend cannot run it, or `read` asks for what only a conversion can do.
@@ -52,8 +54,8 @@ def open_runtime(
     if backend == "torch":
         return _open_torch(path, kind, device, read, half)
     if kind != "onnx":
-        return OnnxRuntime(_converted(path, read), device, where=str(path))
-    runtime, lowered = open_onnx(path, device)
+        return OnnxRuntime(_converted(path, read), device, where=str(path), threads=threads)
+    runtime, lowered = open_onnx(path, device, threads=threads)
     for phrase in lowered:
         note(f"{path}: {phrase}, since ONNX Runtime has no such plugin")
     return _with_options(runtime, path, read)
@@ -65,7 +67,9 @@ def _open_remote(address: str, backend: Backend | None, read: ReadOptions) -> Ru
     return _with_options(TritonRuntime(address), Path(address), read)
 
 
-def open_onnx(path: Path, device: str = "cpu", where: str = "", optimize: bool = True) -> tuple[OnnxRuntime, list[str]]:
+def open_onnx(
+    path: Path, device: str = "cpu", where: str = "", optimize: bool = True, threads: int = 0
+) -> tuple[OnnxRuntime, list[str]]:
     """Load an ONNX file of trtzoo's; EfficientNMS plugins in it are lowered in memory.
 
     Args:
@@ -73,6 +77,7 @@ def open_onnx(path: Path, device: str = "cpu", where: str = "", optimize: bool =
         device: "cpu", or a GPU as "cuda:0".
         where: name for messages.
         optimize: as `OnnxRuntime` takes it.
+        threads: as `OnnxRuntime` takes them.
 
     Returns:
         The runtime, and what was lowered, a phrase each.
@@ -83,13 +88,13 @@ def open_onnx(path: Path, device: str = "cpu", where: str = "", optimize: bool =
     """
     where = where or str(path)
     try:
-        return OnnxRuntime(path, device, where, optimize), []
+        return OnnxRuntime(path, device, where, optimize, threads), []
     except UnsupportedError:
         lowered = _lowered(path, where)
         if lowered is None:
             raise
     model, phrases = lowered
-    return OnnxRuntime(model, device, where, optimize), phrases
+    return OnnxRuntime(model, device, where, optimize, threads), phrases
 
 
 def _lowered(path: Path, where: str) -> tuple[bytes, list[str]] | None:

@@ -88,6 +88,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 def _run(options: argparse.Namespace) -> int:
     _silence_opencv()
     from .... import console
+    from ....engines.pictures.ahead import shares
     from ....engines.pictures.detect import detect
     from ....engines.pictures.predictor import Predictor
     from ....engines.pictures.sources import find_all
@@ -96,10 +97,16 @@ def _run(options: argparse.Namespace) -> int:
     idle = options.no_images and (options.line_width or options.hide_labels)
     require(options, not idle, "--line-width and --hide-labels are for pictures, which --no-images leaves out")
     sources = find_all(options.sources, options.recursive, options.output)
-    runtime = open_runtime(options.model, options.backend, options.device, read_options(options), console.note)
+    live = any(not source.frames for source in sources)
+    workers, threads = shares(0 if live else sum(source.frames for source in sources) // (options.batch_size or 1))
+    read = read_options(options)
+    runtime = open_runtime(options.model, options.backend, options.device, read, console.note, threads=threads)
     with Predictor(runtime, nms_settings(options), options.batch_size, not options.no_masks) as predictor:
         wanted = _wanted(options, runtime.meta)
-        done = detect(predictor, sources, options.output, str(options.model), wanted, console.track, console.note)
+        if runtime.name != "onnxruntime CPU":  # a GPU, a server or torch has one queue
+            workers = 1
+        model = str(options.model)
+        done = detect(predictor, sources, options.output, model, wanted, console.track, console.note, workers)
     print(_sentence(done, runtime.meta.task, runtime.name))
     return 3 if done.skipped else 0
 
