@@ -4,8 +4,9 @@
 
 All are whole processes, run in turn, so that what slows this machine down slows all of them. "bare" starts Python, opens the
 same ONNX file and runs it as often as there are pictures, one after the other by all cores, on one input that is in memory; it
-reads, prepares, decodes and writes nothing. Ours runs several pictures side by side on a CPU, which makes up for more than that. Ours and Ultralytics' read the pictures and write annotated copies; Ultralytics
-runs its .pt file on inputs cut to the picture's aspect, a quarter smaller for most. Ratios are medians of the ratios of
+reads, prepares, decodes and writes nothing. Ours runs several pictures side by side on a CPU, which may save more than all that
+costs. Ours and Ultralytics' read the pictures and write annotated copies; Ultralytics runs its .pt file on inputs cut to the
+picture's aspect, a quarter smaller for most. Ratios are medians of the ratios of
 neighbouring runs; on a machine that others use too, the time of all cores says more. Memory is the greatest resident set that
 the system counted for a process.
 """
