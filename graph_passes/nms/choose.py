@@ -77,7 +77,7 @@ WHY: dict[Route, str] = {
     "plain": "standard operators, exact, and the same on every runtime",
     "static": "standard operators without control flow, so that a CUDA graph can hold it",
     "efficient": "the EfficientNMS_TRT plugin ships with this TensorRT and does detection in one kernel",
-    "efficient-idx": "this TensorRT is older than the operators of plain, but has the plugin with indices",
+    "efficient-idx": "plain is tried from TensorRT 8.5 on; this one is older, but has the plugin with indices",
 }
 """Why `auto` takes a route."""
 
@@ -92,7 +92,7 @@ def _caution(route: str, target: Target) -> str:
 
 def _plain(meta: ModelMeta, wanted: Suppression, target: Target) -> str | None:
     if (target.tensorrt or (8, 5)) < (8, 5):
-        return f"its operators need TensorRT 8.5, the target is {target}"
+        return f"it is tried from TensorRT 8.5 on, the target is {target}"
     return None
 
 
