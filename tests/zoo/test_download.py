@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         same = self.headers.get("If-Range") == served.tag or what == "any range"
         if wanted and same and what != "no ranges":
-            start = int(wanted[1])
+            start = int(wanted[1]) + (7 if what == "another range" else 0)
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{len(served.data) - 1}/{len(served.data)}")
         else:
@@ -115,6 +115,7 @@ COMES_WHOLE = {
     "after two truncations, from where each broke off": (["truncate", "truncate", "whole"], 3),
     "from a server that changed the file meanwhile back": (["truncate", "no ranges"], 2),
     "from a server without ETag, from the start each time": (["truncate", "no tag"], 2),
+    "after a range that was not asked for": (["truncate", "another range", "whole"], 3),
 }
 
 
@@ -133,6 +134,12 @@ def test_a_broken_transfer_goes_on_where_it_broke_off(server, tmp_path):
     fetch(server, tmp_path)
     half = len(DATA) // 2
     assert server.served.ranges == ["", f"bytes={half}-", f"bytes={half + half // 2}-"]
+
+
+def test_where_the_server_has_no_such_range_it_starts_over(server, tmp_path):
+    server.served.plan = ["truncate", 416, "whole"]
+    assert fetch(server, tmp_path).path.read_bytes() == DATA
+    assert server.served.ranges == ["", f"bytes={len(DATA) // 2}-", ""]
 
 
 def test_a_file_that_changed_between_two_ranges_is_fetched_anew(server, tmp_path):
