@@ -102,6 +102,8 @@ class Zoo:
         process.wait()
         reader.join()
         found = Run(time.perf_counter() - begin, done=done, code=process.returncode)
+        if printed[0][:1] not in ("", "{"):
+            raise SystemExit(f"stdout holds more than the summary: {printed[0][:500]!r}")
         if printed[0]:
             found.steps = {step["id"]: step["state"] for step in json.loads(printed[0])["steps"]}
         return found

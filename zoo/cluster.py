@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ _SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED"
 
 
 class RayRunner:
-    """Runs steps on a Ray cluster. Used as a context, it leaves the cluster at the end.
+    """Runs steps on a Ray cluster. Used as a context, it leaves the cluster at the end, and what Ray says goes to stderr.
 
     Args:
         address: of the cluster ("auto", "HOST:PORT"), or "" to start one on this machine.
@@ -49,10 +50,14 @@ class RayRunner:
         self._remote = self._ray.remote(_run_command)
 
     def __enter__(self) -> RayRunner:
+        # Ray tells of dead workers on stdout, where a summary in JSON would no longer be one document.
+        self._aside = contextlib.redirect_stdout(sys.stderr)
+        self._aside.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ray.shutdown()
+        self._aside.__exit__(None, None, None)
 
     @property
     def workers(self) -> int:
@@ -113,8 +118,12 @@ class RayRunner:
         try:
             with contextlib.redirect_stdout(None):
                 self._ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises it bare where a node does not start in time
             reason = str(error).strip().splitlines()[0][:200]
+            if not address:
+                raise InputError(
+                    f"--ray: no cluster starts on this machine ({reason}); try again when it is less busy"
+                ) from error
             raise InputError(
                 f"--ray {address}: no Ray cluster answers there ({reason}); start one with `ray start --head`"
             ) from error

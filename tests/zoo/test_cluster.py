@@ -41,27 +41,52 @@ if "trtzoo.zoo.child" in sys.orig_argv:
 """What Python imports when it starts: notes each process that does a step, on whichever node."""
 
 
-def starts(cluster, steps):
-    """How often a process was started for each step, retries on other nodes included."""
+def started(cluster, output):
+    """How often a process was started to write a file, retries on other nodes included."""
     lines = cluster.starts.read_text().splitlines() if cluster.starts.exists() else []
-    return {step.model: sum(f" {step.outputs[0]}" in line for line in lines) for step in steps}
+    return sum(f" {output}" in line for line in lines)
+
+
+def starts(cluster, steps):
+    """The same for the file of each step, by its model."""
+    return {step.model: started(cluster, step.outputs[0]) for step in steps}
+
+
+def kill_worker(cluster, folder, output, killed):
+    """Wait until a file is being written by a step in a folder, and kill the worker that waits for it."""
+    end = time.monotonic() + 30
+    while not killed and time.monotonic() < end:
+        if started(cluster, output):
+            killed.extend(workers_of_steps(folder)[:1])
+            os.kill(killed[0], signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def make_cluster(tries=3):
+    """A head that runs nothing, and one node with one CPU and a GPU of the label sm86; Ray gives each half a minute to start."""
+    from ray.cluster_utils import Cluster
+
+    for left in reversed(range(tries)):
+        try:
+            head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": MEMORY}
+            made = Cluster(initialize_head=True, head_node_args=head)
+            made.add_node(num_cpus=1, resources={"gpu:sm86": 1}, object_store_memory=MEMORY)
+            return made
+        except Exception as error:
+            if not left or "timed out during startup" not in str(error):
+                raise
+    raise AssertionError
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """A head that runs nothing, and one node with one CPU and a GPU of the label sm86; all know the plug-in for `shelf://`."""
-    from ray.cluster_utils import Cluster
-
+    """A cluster whose nodes know the plug-in for `shelf://` and note each step that they start."""
     before, plugin = list(sys.path), tmp_path_factory.mktemp("plugin")
     shelf.install(plugin)
     (plugin / "sitecustomize.py").write_text(NOTER)
     os.environ["PYTHONPATH"] = str(plugin)
     with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
-        made = Cluster(
-            initialize_head=True,
-            head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": MEMORY},
-        )
-        made.add_node(num_cpus=1, resources={"gpu:sm86": 1}, object_store_memory=MEMORY)
+        made = make_cluster()
     made.starts = plugin / "starts"
     yield made
     made.shutdown()
@@ -107,19 +132,24 @@ models:
 """
 
 
-def test_the_command_makes_there_what_it_makes_here(cluster, tmp_path, capsys):
-    made = []
+def test_the_command_makes_there_what_it_makes_here_though_a_worker_dies(cluster, tmp_path, capsys):
+    made, killed = [], []
     for name, flags in (("there", ("--ray", cluster.address)), ("here", ())):
         folder = tmp_path / name
         folder.mkdir()
         for suffix in ("cfg", "weights", "names"):
             shutil.copy(SAMPLES / f"shapes.{suffix}", folder)
         (folder / "zoo.yaml").write_text(ZOO)
+        onnx = folder / "zoo" / "one" / "fp16-onnxruntime" / "one.onnx"
+        killer = threading.Thread(target=kill_worker, args=(cluster, folder, onnx, killed))
+        killer.start()
         assert main(["zoo", "build", str(folder / "zoo.yaml"), "--json", *flags]) == 0
+        killer.join()
         out, err = capsys.readouterr()
         assert ("no node of the cluster has the resource gpu:far" in err) == bool(flags)
         made.append({step["id"]: step["state"] for step in json.loads(out)["steps"]})
         made.append({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.onnx")})
+    assert killed
     assert made[:2] == made[2:]
     assert set(made[0].values()) == {"done"} and len(made[1]) == 3
 
@@ -194,17 +224,9 @@ def workers_of_steps(folder):
 def test_a_killed_worker_costs_only_its_own_step_a_second_start(cluster, runner, tmp_path):
     steps, killed = [convert(tmp_path, name) for name in "abc"], []
 
-    def kill():
-        end = time.monotonic() + 10
-        while not killed and time.monotonic() < end:
-            if starts(cluster, steps)["b"]:
-                killed.extend(workers_of_steps(tmp_path)[:1])
-                os.kill(killed[0], signal.SIGKILL)
-            time.sleep(0.01)
-
     def report(step, what):
         if step.model == "b" and what == "start":
-            threading.Thread(target=kill).start()
+            threading.Thread(target=kill_worker, args=(cluster, tmp_path, step.outputs[0], killed)).start()
 
     found = states(run_steps(steps, tmp_path / "out", runner, 1, report))
     assert killed
@@ -231,6 +253,15 @@ def test_a_lost_node_is_survived(cluster, tmp_path):
     assert set(found.values()) == {("done", "")}
     counted = Counter(starts(cluster, steps).values())
     assert counted in ({1: 6}, {1: 5, 2: 1})
+
+
+def test_a_cluster_that_does_not_start_is_one_line(tmp_path, monkeypatch):
+    def late(**_):
+        raise Exception("The current node timed out during startup. This could happen because ...")
+
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(InputError, match=r"--ray: no cluster starts on this machine \(The current node timed out"):
+        RayRunner("", tmp_path)
 
 
 def test_no_cluster_at_an_address_is_said(tmp_path):
