@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Sequence
+from itertools import takewhile
 
 COMMANDS = {
     "benchmark": "bench",
@@ -47,5 +48,6 @@ def flag(word: str, known: Collection[str], places: Sequence[str]) -> str:
 
 
 def pair(words: Sequence[str]) -> str:
-    """The first `model=a.pt` among the words of a command line that is no file, or ""."""
-    return next((word for word in words if _PAIR.match(word) and not os.path.lexists(word)), "")
+    """The first `model=a.pt` among the words before all flags (which may take `device=0.5`, a class) that is no file, or ""."""
+    unflagged = takewhile(lambda word: not word.startswith("-"), words)
+    return next((word for word in unflagged if _PAIR.match(word) and not os.path.lexists(word)), "")

@@ -73,6 +73,13 @@ def test_a_file_may_be_named_like_a_pair(tmp_path, monkeypatch, capsys):
     assert main(["inspect", "model=a.onnx"]) == 0
 
 
+def test_a_class_may_be_called_as_another_tools_flag(tmp_path, capsys):
+    model = write(tmp_path, colour_network())
+    words = ["convert", str(model), "--end2end", "--class-thres", "device=0.5", "-o", str(tmp_path / "out.onnx")]
+    assert main(words) == 1
+    assert "device" in capsys.readouterr().err
+
+
 TARGETS = {
     "tensort:10": "--target 'tensort:10' is not known; did you mean 'tensorrt'? write tensorrt:10.3,",
     "deepsteam:7.1": "did you mean 'deepstream'? write",
