@@ -79,7 +79,7 @@ def detections(model: Model, subject: Subject, files: Sequence[Path]) -> list[di
     settings = NmsSettings(
         conf_thres=subject.conf, iou_thres=subject.iou, topk_all=300, candidates=30000, multi_label=meta.multi_label
     )
-    predictor = Predictor(runtime, settings)
+    predictor = Predictor(runtime, settings, masks=subject.metric == "segm")
     records: list[dict] = []
     for file in track(files, len(files), "detecting"):
         [found] = predictor([read_picture(file)])
