@@ -18,8 +18,13 @@ def supplied(parser: Parser) -> Iterator[tuple[str, str]]:
 
 
 def with_places(message: str, parser: Parser) -> str:
-    """A message, and where those of the flags that it names were set."""
-    named = [f"--{key} is set in {place}" for key, place in supplied(parser) if _names(message, key)]
+    """A message, and where those of the flags were set that it names, by themselves or by their values."""
+    own = keys(parser)
+    named = [
+        f"{key} is set in {place}"
+        for key, place in supplied(parser)
+        if any(_names(message, word) for word in (f"--{key}", *filter(_telling, parser.given[own[key].dest][1])))
+    ]
     return f"{message} ({', '.join(named)})" if named else message
 
 
@@ -31,5 +36,10 @@ def value_refused(error: Exception, parser: Parser) -> bool:
     )
 
 
-def _names(message: str, key: str) -> bool:
-    return re.search(rf"(?<![\w-])--{re.escape(key)}(?![\w-])", message) is not None
+def _names(message: str, word: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", message) is not None
+
+
+def _telling(word: str) -> bool:
+    """Whether a value is found in a message for no other reason: numbers, and "no", are in many."""
+    return len(word) > 2 and re.search(r"[^\d.eE+-]", word) is not None

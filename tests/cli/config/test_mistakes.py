@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from colour_network import colour_network, write
 
 from trtzoo.cli import main
 
@@ -102,6 +103,27 @@ def test_what_was_typed_wrongly_is_not_the_files_fault(here, capsys):
     (here / "a.cfg").write_text("[net]\n")
     assert main(["convert", "a.cfg", "--config", "c.yaml", "--conf-thres", "1.5"]) == 1
     assert capsys.readouterr().err == "error: --conf-thres 1.5 is out of range; choose 0 to below 1\n"
+
+
+VALUES = {
+    "a file that is not there": ("model: none.cfg\n", "error: no such file: none.cfg ", " (model is set in c.yaml:1)"),
+    "one of several": ("quiet: true\nmodel: a.onnx\noutput: no/b.onnx\n", "", " (output is set in c.yaml:3)"),
+    "a number in another sense": (
+        "model: a10.cfg\nbatch-size: 10\n",
+        "error: no such file: a10.cfg ",
+        " (model is set in c.yaml:1)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "start", "end"), VALUES.values(), ids=VALUES)
+def test_an_error_about_a_value_of_the_file_says_where_it_stands(text, start, end, here, capsys):
+    write(here, colour_network()).rename(here / "a.onnx")
+    (here / "c.yaml").write_text(text)
+    assert main(["convert", "--config", "c.yaml"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(start) and last.endswith(end)
+    assert sorted(path.name for path in here.iterdir()) == ["a.onnx", "c.yaml"]
 
 
 def test_what_neither_was_typed_nor_stands_in_the_file_is_missing(here, capsys):
