@@ -1,4 +1,7 @@
-"""Write docs/schemas/, the JSON Schemas of what commands write or print, from the classes that they are made of: `make docs`."""
+"""Write docs/schemas/, the JSON Schemas of what commands write or print, from the classes that they are made of: `make docs`.
+
+`detections.schema.json` beside them is written by hand.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`detections.jsonl`, a line a picture as it is done, and at the end the same as one document, `detections.json`.
 
-docs/detections.schema.json describes both.
+docs/schemas/detections.schema.json describes both.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def names_in(folder: Path) -> list[str]:
 @pytest.mark.parametrize("task", TASKS)
 def test_the_json_keeps_to_its_schema(task, flags, tmp_path):
     jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads((ROOT / "docs" / "detections.schema.json").read_text())
+    schema = json.loads((ROOT / "docs" / "schemas" / "detections.schema.json").read_text())
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
     picture_in(tmp_path / "in")
@@ -61,7 +61,7 @@ def test_the_json_keeps_to_its_schema(task, flags, tmp_path):
 )
 def test_the_schema_refuses_what_is_not_so(spoil, tmp_path):
     jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads((ROOT / "docs" / "detections.schema.json").read_text())
+    schema = json.loads((ROOT / "docs" / "schemas" / "detections.schema.json").read_text())
     detect(model_of(tmp_path), picture_in(tmp_path / "in"), tmp_path / "out")
     document = json.loads((tmp_path / "out" / "detections.json").read_bytes())
     with pytest.raises(jsonschema.ValidationError):
