@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .flags import dashed, positive
 
 if TYPE_CHECKING:
+    from ..contract.progress import Progress
     from ..evaluation.calibration.calibrate import Calibration
     from ..evaluation.calibration.sensitivity.analyse import Analysis, AnalysisSettings
     from ..evaluation.calibration.settings import CalibrationSettings
@@ -67,7 +68,7 @@ def run_analysis(
     model: Model,
     calibration: Calibration,
     settings: CalibrationSettings,
-    report: Callable[[float, str], None],
+    report: Progress,
 ) -> None:
     """Rank the layers, write file and picture, print the worst and what to exclude.
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..contract.progress import Progress, silent
 from ..engines.pictures.sources import PICTURES, read_picture
 from ..errors import InputError, MissingDependencyError
 from ..files import sha256_of, staged
 from ..graph.weights import Array
 from .datasets.truth import Dataset, Sample
 from .datasets.yolo_txt import label_file, parse_row, parts_in, read_data_yaml
-
-Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Checked:
 
 
 def check_dataset(
-    path: Path, task: str, parts: Sequence[str] = ("train", "val", "test"), report: Report | None = None
+    path: Path, task: str, parts: Sequence[str] = ("train", "val", "test"), report: Progress = silent
 ) -> Checked:
     """Read every picture and label of a data yaml's parts.
 
@@ -75,8 +74,7 @@ def check_dataset(
         checked.pictures[name] = len(part.samples)
         for sample in part.samples:
             seen += 1
-            if report:
-                report(seen / total, name)
+            report(seen / total, name)
             _check_sample(sample, part, task, checked)
             if sample.path.is_file():
                 copies[sha256_of(sample.path)].append((name, sample.path))

@@ -9,8 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..contract.progress import Progress
     from .bundling import Bundled, deepstream
-    from .conversion import Conversion, ConvertSettings, Progress, convert, load_model, read_model, write_model
+    from .conversion import Conversion, ConvertSettings, convert, load_model, read_model, write_model
     from .engine import Built, build, graph_target, onnx_path
     from .lowering import lower
     from .serving import Served, triton

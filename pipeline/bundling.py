@@ -9,11 +9,12 @@ from pathlib import Path
 from ..bundles.deepstream import DeepStreamSettings, Parser, choose_parser, layout_for, stale_engines, write_bundle
 from ..contract.meta import ModelMeta
 from ..contract.nms import TOPK_ALL
+from ..contract.progress import Progress, silent
 from ..converters import recognise
 from ..errors import InputError
 from ..files import StrPath, staged_folder
 from ..graph_passes.settings import EndToEnd
-from .conversion import ConvertSettings, Progress, convert, read_model, silent
+from .conversion import ConvertSettings, convert, read_model
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..contract.choices import OPSETS
 from ..contract.meta import ModelMeta
+from ..contract.progress import Progress, silent
 from ..converters import read_network, recognise
 from ..converters.options import ReadOptions
 from ..errors import InputError, UnsupportedError
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
     from ..graph.weights import Array
     from ..graph.writer import Properties
     from ..graph_passes.precision.int8 import Int8Numbers
-
-
-Progress = Callable[[float, str], None]
-"""Called with the share that is done, 0..1, and what is being done."""
-
-
-def silent(share: float, step: str) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,9 @@ from ..errors import InputError
 from ..files import StrPath, printable
 
 if TYPE_CHECKING:
+    from ..contract.progress import Progress
     from ..engines.plans.manifest import Manifest
-    from .conversion import Conversion, ConvertSettings, Progress
+    from .conversion import Conversion, ConvertSettings
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from typing import Literal, get_args
 
 from ..bundles.triton import Source, TritonSettings, engine_source, onnx_source, remains, write_repository
 from ..contract.meta import ModelMeta
+from ..contract.progress import Progress, silent
 from ..converters import recognise
 from ..engines.plans.settings import BuildSettings
 from ..errors import InputError, MissingDependencyError, UnsupportedError
 from ..files import StrPath, staged_folder
-from .conversion import ConvertSettings, Progress, convert, silent
+from .conversion import ConvertSettings, convert
 from .engine import build, graph_target
 from .lowering import lower
 

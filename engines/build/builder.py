@@ -18,8 +18,8 @@ from .process.request import BuildRequest
 from .process.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
+    from ...contract.progress import Progress
     from ..plans.manifest import Manifest
-    from .progress import Progress
     from .record import Source
 
 __all__ = ["BuildSettings", "build"]

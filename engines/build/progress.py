@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-Progress = Callable[[float, str], None]
-"""Is told the share that is done, 0..1, and what is being done."""
+from ...contract.progress import Progress
 
 EVERY = 0.1
 """Seconds between two reports."""

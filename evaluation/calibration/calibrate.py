@@ -11,6 +11,7 @@ from typing import Any
 import onnx_graphsurgeon as gs
 
 from ...contract.meta import ModelMeta
+from ...contract.progress import Progress, silent
 from ...errors import InputError
 from ...files import sha256_of
 from ...graph.writer import write_onnx
@@ -18,7 +19,6 @@ from ...graph_passes.precision.qdq.insert import Quantisation
 from ...graph_passes.precision.qdq.points import Points, find_points
 from .correction.bias import corrected_biases
 from .pictures import PictureReader, Sample, choose, digest, with_letterbox
-from .progress import Progress, no_progress
 from .ranges import cache
 from .ranges.collect import collect, thresholds
 from .ranges.files import read_ranges, shared_ranges
@@ -75,7 +75,7 @@ class Calibration:
 
 
 def calibrate(
-    graph: gs.Graph, meta: ModelMeta, stem: str, settings: CalibrationSettings, progress: Progress = no_progress
+    graph: gs.Graph, meta: ModelMeta, stem: str, settings: CalibrationSettings, progress: Progress = silent
 ) -> Calibration:
     """Find the numbers of a float network's INT8 form, or take them from the cache or a file of ranges.
 

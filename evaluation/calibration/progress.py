@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
-Progress = Callable[[float, str], None]
-"""Called with the share that is done, 0..1, and what is being done."""
-
-
-def no_progress(share: float, step: str) -> None:
-    """Tell nobody."""
+from ...contract.progress import Progress
 
 
 class Clock:

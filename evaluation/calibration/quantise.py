@@ -10,6 +10,7 @@ from typing import Any
 import onnx_graphsurgeon as gs
 
 from ...contract.meta import ModelMeta
+from ...contract.progress import Progress, silent
 from ...contract.target import parse_target
 from ...converters.network import Network
 from ...errors import InputError, MissingDependencyError, UnsupportedError
@@ -18,7 +19,6 @@ from .calibrate import Calibration, calibrate
 from .correction.bias import corrected_biases
 from .judging.compare import Comparison, compare_models
 from .pictures import SHARE, PictureReader, with_letterbox
-from .progress import Progress, no_progress
 from .ranges import cache
 from .ranges.every import every_threshold
 from .ranges.files import write_tensorrt_cache
@@ -57,7 +57,7 @@ def quantise(
     meta: ModelMeta,
     stem: str,
     settings: CalibrationSettings,
-    progress: Progress = no_progress,
+    progress: Progress = silent,
     network: Network | None = None,
 ) -> Quantised:
     """Find the INT8 numbers of a model and compare the two on pictures that were held out.
@@ -145,7 +145,7 @@ def export_tensorrt_cache(
     settings: CalibrationSettings,
     path: Path,
     target: str,
-    progress: Progress = no_progress,
+    progress: Progress = silent,
 ) -> int:
     """Write a calibration cache for TensorRT's own INT8, which needs a range for every tensor; returns how many it holds.
 

@@ -16,7 +16,7 @@ from .request import BuildRequest
 from .worker_process import WorkerProcess
 
 if TYPE_CHECKING:
-    from ..progress import Progress
+    from ....contract.progress import Progress
 
 
 @dataclass

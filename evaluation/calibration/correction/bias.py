@@ -18,12 +18,13 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from ....contract.meta import ModelMeta
+from ....contract.progress import Progress, silent
 from ....graph.skeleton import weight_of
 from ....graph.weights import Array
 from ....graph_passes.precision.qdq.insert import Quantisation, to_int8
 from ....graph_passes.precision.qdq.layers import activation_of
 from ....graph_passes.precision.qdq.points import Points
-from ..progress import Clock, Progress, no_progress
+from ..progress import Clock
 from .derivatives import Derivative, derivative_of
 from .lockstep import LayerwiseRun
 
@@ -34,7 +35,7 @@ def corrected_biases(
     points: Points,
     numbers: Quantisation,
     images: Sequence[Array],
-    progress: Progress = no_progress,
+    progress: Progress = silent,
 ) -> dict[str, Array]:
     """The biases that win back accuracy, for every INT8 layer with an activation.
 

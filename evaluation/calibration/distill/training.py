@@ -12,13 +12,14 @@ from typing import Any
 import onnx_graphsurgeon as gs
 import torch
 
+from ....contract.progress import Progress
 from ....converters.network import Network
 from ....converters.vocabulary.ops import Tensor
 from ....errors import UnsupportedError
 from ....files import make_folder, staged
 from ....graph_passes.precision.qdq.insert import Quantisation
 from ....graph_passes.precision.qdq.points import Points
-from ..progress import Clock, Progress
+from ..progress import Clock
 from .loss import Spreads, Values, certainty, distance, feature_names, final_names
 from .pictures import Pictures
 from .settings import DistillSettings

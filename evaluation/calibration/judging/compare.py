@@ -11,6 +11,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from ....contract.meta import ModelMeta
+from ....contract.progress import Progress, silent
 from ....contract.properties import to_properties
 from ....engines.pictures.detections import Detections
 from ....engines.pictures.nms import overlaps
@@ -19,7 +20,7 @@ from ....engines.runtimes.onnxruntime import OnnxRuntime
 from ....graph.weights import Array
 from ....graph.writer import write_onnx
 from ..pictures import PictureReader
-from ..progress import Clock, Progress, no_progress
+from ..progress import Clock
 
 SAME = 0.5
 """Two boxes of a class with at least this IoU are the same object."""
@@ -78,7 +79,7 @@ def compare_models(
     exact: tuple[gs.Graph, ModelMeta],
     rounded: tuple[gs.Graph, ModelMeta],
     files: Sequence[Path],
-    progress: Progress = no_progress,
+    progress: Progress = silent,
 ) -> Comparison:
     """Run two models, each a graph and its metadata, on the same pictures; those that cannot be read are left out."""
     models = [_predictor(*model) for model in (exact, rounded)]

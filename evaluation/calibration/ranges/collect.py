@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from ....contract.progress import Progress, silent
 from ....errors import InputError
 from ....graph.weights import Array
 from ....graph_passes.precision.qdq.points import Points
-from ..progress import Clock, Progress, no_progress
+from ..progress import Clock
 from ..session import open_session
 from .counts import Counter, Counts, merged
 from .methods import Threshold, threshold
@@ -25,7 +26,7 @@ def collect(
     tensors: Sequence[str],
     batches: Iterable[Array],
     expected: int = 0,
-    progress: Progress = no_progress,
+    progress: Progress = silent,
 ) -> dict[str, Counts]:
     """The counts of each tensor over all pictures.
 

@@ -6,10 +6,10 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from ....contract.meta import ModelMeta
+from ....contract.progress import Progress, silent
 from ....graph_passes.precision.body import find_body
 from ..calibrate import Calibration
 from ..pictures import PictureReader, with_letterbox
-from ..progress import Progress, no_progress
 from ..settings import CalibrationSettings
 from .collect import collect
 from .counts import Counts
@@ -21,7 +21,7 @@ def every_threshold(
     meta: ModelMeta,
     settings: CalibrationSettings,
     calibration: Calibration,
-    progress: Progress = no_progress,
+    progress: Progress = silent,
 ) -> dict[str, float]:
     """The threshold of each float tensor of the body; what the decode computes gets none, so it stays in floats.
 

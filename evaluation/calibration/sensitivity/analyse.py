@@ -9,6 +9,7 @@ from glob import escape
 import onnx_graphsurgeon as gs
 
 from ....contract.meta import ModelMeta
+from ....contract.progress import Progress, silent
 from ....errors import InputError
 from ....graph.weights import Array
 from ....graph_passes.precision.qdq.insert import Quantisation, to_int8
@@ -16,7 +17,7 @@ from ....graph_passes.precision.qdq.points import Points, find_points
 from ..calibrate import Calibration
 from ..correction.bias import corrected_biases
 from ..pictures import PictureReader, with_letterbox
-from ..progress import Clock, Progress, no_progress
+from ..progress import Clock
 from ..settings import CalibrationSettings
 from .damage import Damage, damage, look, readable
 
@@ -98,7 +99,7 @@ def analyse(
     calibration: Calibration,
     settings: CalibrationSettings,
     wanted: AnalysisSettings = AnalysisSettings(),
-    progress: Progress = no_progress,
+    progress: Progress = silent,
 ) -> Analysis:
     """Quantise one layer at a time.
 

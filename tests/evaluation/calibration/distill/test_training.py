@@ -9,6 +9,7 @@ import pytest
 from int8_graphs import rounded_graph
 from tiny_models import tiny_detector, tiny_network
 
+from trtzoo.contract.progress import silent
 from trtzoo.errors import InputError, UnsupportedError
 from trtzoo.evaluation.calibration.calibrate import calibrate
 from trtzoo.evaluation.calibration.distill import training
@@ -16,7 +17,6 @@ from trtzoo.evaluation.calibration.distill.settings import DistillSettings
 from trtzoo.evaluation.calibration.distill.training import distil
 from trtzoo.evaluation.calibration.judging.heads import head_error, head_outputs
 from trtzoo.evaluation.calibration.pictures import PictureReader
-from trtzoo.evaluation.calibration.progress import no_progress
 from trtzoo.evaluation.calibration.quantise import quantise
 from trtzoo.evaluation.calibration.ranges import cache
 from trtzoo.evaluation.calibration.settings import CalibrationSettings
@@ -33,7 +33,7 @@ def test_learning_wins_back_most_of_the_error(start, files, tmp_path):
         return head_error(exact, head_outputs(rounded_graph(*start[:3], found), images))
 
     settings = DistillSettings(steps=60, batch=3, rate=60)
-    done = distil(NETWORK, graph, points, numbers, files, settings, None, no_progress)
+    done = distil(NETWORK, graph, points, numbers, files, settings, None, silent)
     found = done.numbers
     assert error(found) < 0.5 * error(numbers)
     assert done.after < 0.5 * done.before
@@ -49,7 +49,7 @@ def test_what_does_not_help_is_not_used(start, files, monkeypatch):
     """Rates that let the loss rise: the numbers of the start come back, and the note says so."""
     monkeypatch.setattr(training, "SCALE_RATE", 5.0)
     done = distil(
-        NETWORK, start[0], start[2], start[3], files, DistillSettings(steps=3, batch=1, rate=100), None, no_progress
+        NETWORK, start[0], start[2], start[3], files, DistillSettings(steps=3, batch=1, rate=100), None, silent
     )
     assert not done.after < done.before, "it may even be no number"
     assert done.numbers is start[3]
@@ -64,7 +64,7 @@ def test_the_last_biases_are_judged_too(start, files):
         return replace(numbers, biases={layer: values + 1 for layer, values in numbers.biases.items()})
 
     plain, spoilt = (
-        distil(NETWORK, *start_and_points(start), files, settings, None, no_progress, *how) for how in ((), (spoil,))
+        distil(NETWORK, *start_and_points(start), files, settings, None, silent, *how) for how in ((), (spoil,))
     )
     assert spoilt.before == plain.before
     assert spoilt.after > 10 * plain.after
@@ -82,7 +82,7 @@ class StoppedError(Exception):
 
 def test_an_interrupted_run_goes_on_where_it_was(start, files, tmp_path, monkeypatch):
     settings = DistillSettings(steps=6, batch=2, save_every=2)
-    whole = distil(NETWORK, start[0], start[2], start[3], files, settings, None, no_progress)
+    whole = distil(NETWORK, start[0], start[2], start[3], files, settings, None, silent)
     checkpoint = tmp_path / "deep" / "run.pt"
     real, steps = training._Run.step, []
 
@@ -94,10 +94,10 @@ def test_an_interrupted_run_goes_on_where_it_was(start, files, tmp_path, monkeyp
 
     monkeypatch.setattr(training._Run, "step", step)
     with pytest.raises(StoppedError):
-        distil(NETWORK, start[0], start[2], start[3], files, settings, checkpoint, no_progress)
+        distil(NETWORK, start[0], start[2], start[3], files, settings, checkpoint, silent)
     assert checkpoint.is_file()
     steps.clear()
-    resumed = distil(NETWORK, start[0], start[2], start[3], files, settings, checkpoint, no_progress)
+    resumed = distil(NETWORK, start[0], start[2], start[3], files, settings, checkpoint, silent)
     assert steps == [4, 5]
     assert not checkpoint.exists()
     assert resumed.after == pytest.approx(whole.after, rel=1e-5)
@@ -129,7 +129,7 @@ def test_refusals(start, files, tmp_path):
         quantise(graph, meta, "tiny", how)
     (tmp_path / "a.png").write_bytes(b"no")
     with pytest.raises(InputError, match="no picture can be read"):
-        distil(NETWORK, start[0], start[2], start[3], [tmp_path / "a.png"], DistillSettings(), None, no_progress)
+        distil(NETWORK, start[0], start[2], start[3], [tmp_path / "a.png"], DistillSettings(), None, silent)
     for wrong in ({"steps": 0}, {"batch": 0}, {"rate": 0.0}):
         with pytest.raises(InputError, match="out of range"):
             DistillSettings(**wrong)
