@@ -18,7 +18,7 @@ from ...graph.writer import write_onnx
 from ...graph_passes.precision.qdq.insert import Quantisation
 from ...graph_passes.precision.qdq.points import Points, find_points
 from .correction.bias import corrected_biases
-from .pictures import PictureReader, Sample, choose, digest, with_letterbox
+from .pictures import PictureReader, Sample, choose, digest, how_many, with_letterbox
 from .ranges import cache
 from .ranges.collect import collect, thresholds
 from .ranges.files import read_ranges, shared_ranges
@@ -68,9 +68,7 @@ class Calibration:
             )
         if self.unreadable:
             first = next(iter(self.unreadable.values()))
-            count = len(self.unreadable)
-            what = "1 picture" if count == 1 else f"{count} pictures"
-            notes.append(f"INT8: {what} could not be read, the first: {first}")
+            notes.append(f"INT8: {how_many(len(self.unreadable))} could not be read, the first: {first}")
         return (*notes, *self.recovered)
 
 

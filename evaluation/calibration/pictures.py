@@ -24,6 +24,11 @@ SHARE = 12
 """One in so many pictures is held out where there are too few for both."""
 
 
+def how_many(pictures: int) -> str:
+    """`1 picture`, `2 pictures`."""
+    return "1 picture" if pictures == 1 else f"{pictures} pictures"
+
+
 @dataclass(frozen=True)
 class Sample:
     """Pictures that were chosen.

@@ -19,7 +19,7 @@ from ....engines.pictures.predictor import Predictor
 from ....engines.runtimes.onnxruntime import OnnxRuntime
 from ....graph.weights import Array
 from ....graph.writer import write_onnx
-from ..pictures import PictureReader
+from ..pictures import PictureReader, how_many
 from ..progress import Clock
 
 SAME = 0.5
@@ -63,9 +63,8 @@ class Comparison:
 
     def notes(self) -> tuple[str, ...]:
         """What the user should know, a sentence each."""
-        pictures = "1 picture" if self.pictures == 1 else f"{self.pictures} pictures"
         found = (
-            f"INT8 against FP32 on {pictures} not calibrated with: {self.matched} of {self.reference} detections "
+            f"INT8 against FP32 on {how_many(self.pictures)} not calibrated with: {self.matched} of {self.reference} detections "
             f"matched, {self.extra} new, scores {self.shift:+.3f} on average"
         )
         advice = (
