@@ -29,7 +29,7 @@ class OnnxRuntime:
         device: "cpu", or "cuda" with the number of a GPU ("cuda:0").
         where: name for messages.
         optimize: let ONNX Runtime rewrite the graph and repack its weights; for a single run, half the memory without.
-        threads: of a run; 0 takes all cores. Runs of several threads may go on at the same time.
+        threads: of a run on the CPU; 0 takes all cores. Runs of several threads may go on at the same time.
 
     Raises:
         InputError: not a model that ONNX Runtime reads, or without trtzoo's metadata.
@@ -85,8 +85,9 @@ def _path_only(wanted: bool) -> RunOptions | None:
 
 def _session(model: Path | bytes, device: str, where: str, optimize: bool, threads: int) -> InferenceSession:
     providers = _providers(device)
+    on_cpu = threads if device == "cpu" else 0
     try:
-        return open_session(model, providers=providers, optimize=optimize, threads=threads)
+        return open_session(model, providers=providers, optimize=optimize, threads=on_cpu)
     except Exception as error:  # as above
         if "is not a registered function/op" in str(error) or "No Op registered" in str(error):
             raise UnsupportedError(

@@ -17,6 +17,7 @@ from trtzoo.engines.runtimes.onnxruntime import OnnxRuntime
 from trtzoo.engines.runtimes.open import open_onnx
 from trtzoo.engines.runtimes.torch import TorchRuntime
 from trtzoo.errors import InputError, MissingDependencyError, TrtZooError, UnsupportedError
+from trtzoo.graph.session import open_session
 
 
 @pytest.mark.parametrize("route", ["efficient", "efficient-idx"])
@@ -193,3 +194,18 @@ def test_thresholds_are_not_asked_of_a_graph_that_has_its_own(tmp_path):
     usual, other = runtime.infer(images), runtime.infer(images, replace(SETTINGS, conf_thres=0.99999999, topk_all=1))
     for name, values in usual.items():
         np.testing.assert_array_equal(values, other[name])
+
+
+@pytest.mark.parametrize(("device", "threads"), [("cpu", 1), ("cuda:0", 0)])
+def test_threads_are_shared_out_on_a_cpu_only(device, threads, tmp_path, monkeypatch):
+    """What a GPU's session leaves to the CPU may take all cores."""
+    path, opened = write(tmp_path, colour_network()), []
+
+    def session(model, **how):
+        opened.append(how["threads"])
+        return open_session(model, threads=how["threads"])
+
+    monkeypatch.setattr("trtzoo.engines.runtimes.onnxruntime._providers", lambda device: [])
+    monkeypatch.setattr("trtzoo.engines.runtimes.onnxruntime.open_session", session)
+    OnnxRuntime(path, device, threads=1)
+    assert opened == [threads]
